@@ -1,0 +1,153 @@
+"""JSON read as strictly as a trade deserves (RFC 8259, PROTOCOL §1), and written exactly.
+
+Python's own reader accepts duplicate keys, NaN, lone surrogates and endless nesting; each of these lets two
+readers of one frame see two different trades. Numbers with a fraction come back as Decimal, never as float.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from app.domain.errors import InvalidValue
+
+MAX_DEPTH = 16
+_MAX_NUMBER = 40
+"""Longest number in characters: no price, volume, ticket or time needs more."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_OVERFLOW = Decimal("1.8e308")
+"""RFC 8259 §6: beyond IEEE 754 doubles other readers overflow to infinity."""
+
+
+class InvalidJson(InvalidValue):
+    """The text is not one strict JSON object."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__("frame", rule)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InvalidJson(f"duplicate key {key[:40]!r}")
+            seen.add(key)
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidJson(f"{name} is not JSON")
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MAX_NUMBER:
+        raise InvalidJson(f"a number of more than {_MAX_NUMBER} characters")
+    return int(text)
+
+
+def _fraction(text: str) -> Decimal:
+    if len(text) > _MAX_NUMBER:
+        raise InvalidJson(f"a number of more than {_MAX_NUMBER} characters")
+    number = Decimal(text)
+    if abs(number) >= _OVERFLOW:
+        raise InvalidJson("a number that overflows")
+    return number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_whole, parse_float=_fraction
+)
+
+
+def loads(frame: str | bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
+    """Read one JSON object. Raises InvalidJson with the rule that was broken."""
+    if isinstance(frame, bytes):
+        try:
+            frame = frame.decode("utf-8")
+        except UnicodeDecodeError:
+            raise InvalidJson("invalid UTF-8") from None
+    if frame.startswith("\ufeff"):
+        raise InvalidJson("a byte order mark")
+    _check_depth(frame, max_depth)
+    try:
+        value = _DECODER.decode(frame)
+    except InvalidJson:
+        raise
+    except ValueError as fault:  # JSONDecodeError; its message quotes nothing of the text
+        raise InvalidJson(getattr(fault, "msg", "not JSON")) from None
+    if not isinstance(value, dict):
+        raise InvalidJson("must be one object")
+    if "\\u" in frame or _SURROGATE.search(frame):
+        _check_surrogates(value)
+    return value
+
+
+def _check_depth(frame: str, max_depth: int) -> None:
+    """Count brackets outside strings before parsing, so that depth can never exhaust the stack."""
+    if frame.count("[") + frame.count("{") <= max_depth:
+        return
+    depth = 0
+    in_string = False
+    escaped = False
+    for character in frame:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > max_depth:
+                raise InvalidJson(f"nesting deeper than {max_depth}")
+        elif character in "]}":
+            depth -= 1
+
+
+def _check_surrogates(value: Any) -> None:
+    if isinstance(value, str):
+        if _SURROGATE.search(value):
+            raise InvalidJson("a lone surrogate")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_surrogates(key)
+            _check_surrogates(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_surrogates(item)
+
+
+def plain_number(value: Decimal) -> str:
+    """Positional notation without exponent: `0.00001`, `1.10500`, `100`."""
+    return format(value, "f")
+
+
+def dumps(message: dict[str, Any]) -> str:
+    """Write one object compactly; Decimals become JSON numbers with exactly their digits."""
+    return _write(message)
+
+
+def _write(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else ("true" if value else "false")
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, Decimal):
+        return plain_number(value)
+    if isinstance(value, float):
+        return json.dumps(value, allow_nan=False)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_write(str(k))}:{_write(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_write, value)) + "]"
+    raise TypeError(f"{type(value).__name__} has no JSON form")
