@@ -27,6 +27,8 @@ class Execution:
 
     state: ExecutionState
     retcode: int | None = None
+    code: str | None = None
+    """Why the terminal itself refused (EA_PROTOCOL §7)."""
     order: Ticket | None = None
     deal: Ticket | None = None
     position: Ticket | None = None

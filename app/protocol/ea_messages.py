@@ -48,6 +48,7 @@ def execution_to_wire(result: Execution) -> dict[str, Any]:
     wire: dict[str, Any] = {
         "state": result.state.value,
         "retcode": result.retcode,
+        "code": result.code,
         "order": _out(result.order),
         "deal": _out(result.deal),
         "position": _out(result.position),
@@ -71,6 +72,7 @@ def execution_from_wire(wire: Mapping[str, Any]) -> Execution:
     return Execution(
         state=ExecutionState(wire["state"]),
         retcode=None if retcode is None else int_field(wire, "retcode"),
+        code=wire.get("code"),
         order=_maybe(Ticket, wire, "order"),
         deal=_maybe(Ticket, wire, "deal"),
         position=_maybe(Ticket, wire, "position"),
