@@ -90,7 +90,10 @@ def plan(arguments: list[str], screen: bool) -> tuple[str, list[str]]:
 
 
 def _start(checkout: environment.Checkout, arguments: list[str]) -> int:
-    profile, arguments = plan(arguments, has_screen(sys.platform, os.environ))
+    asked = arguments
+    profile, arguments = plan(asked, has_screen(sys.platform, os.environ))
+    if arguments != asked:
+        print("medulla set-up: no screen here, so the demo runs in this console", file=sys.stderr)
     if profile == "desktop":
         lacking = system_packages.missing(system_packages.FOR_WINDOW, checkout.root)
         if lacking and arguments and not system_packages.may_install():

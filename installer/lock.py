@@ -206,7 +206,8 @@ def relock(root: Path, upgrade: Sequence[str], upgrade_all: bool) -> None:
             command = [
                 uv, "pip", "compile", "--no-config", "--quiet", "--universal",
                 "--python-version", "3.11", "--generate-hashes", "--only-binary", ":all:", "--no-header",
-                "--no-annotate", "--no-emit-index-url", "--output-file", str(made), str(scratch / "wanted.in"),
+                "--no-annotate", "--no-emit-index-url", "--output-file", str(made),
+                str(scratch / "wanted.in"),
             ]  # fmt: skip
             command += ["--constraint", str(bigger)] if bigger else []
             command += [argument for package in upgrade for argument in ("--upgrade-package", package)]

@@ -89,6 +89,7 @@ def install(python: Path, lock: Path, log: Path, progress: Progress) -> None:
             encoding="utf-8",
             errors="replace",
             env=_environ(),
+            close_fds=False,  # pip keeps the set-up's lock: should this process be killed, the next start waits for it
         ) as pip,
     ):
         _follow(pip, notes, said, progress)

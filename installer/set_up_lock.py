@@ -16,7 +16,11 @@ PATIENCE_S = 30 * 60.0
 
 
 class SetUpLock:
-    """Held while the environment is made. A second start waits for the first and says so."""
+    """Held while the environment is made. A second start waits for the first and says so.
+
+    On POSIX the handle may be inherited: a pip that outlives a killed set-up still holds the lock, so nothing is built
+    under its hands. Windows has no such lock to share, but refuses to move a folder whose programs still run.
+    """
 
     def __init__(self, folder: Path, progress: Progress, *, patience_s: float = PATIENCE_S) -> None:
         self._path = folder / "lock"
@@ -33,6 +37,7 @@ class SetUpLock:
             raise SetUpError(troubles.of_system(error, self._path.parent.parent)) from error
         deadline = time.monotonic() + self._patience_s
         told = False
+        os.set_inheritable(self._handle, True)
         while not _try_lock(self._handle):
             if not told:
                 self._progress.say("another start is setting this checkout up: waiting for it")
