@@ -1,6 +1,6 @@
 """MT5 return codes of a trade request, and what each proves.
 
-Source: MQL5 reference, "Return Codes of the Trade Server" (docs/constants/errorswarnings/enum_trade_return_codes). Which codes are
+Source: MQL5 reference, "Return Codes of the Trade Server" (enum_trade_return_codes). Which codes are
 ambiguous is our own reading (the reference does not say): a code is ambiguous when the broker may have acted although it came.
 Whatever is not listed is ambiguous. Nothing ambiguous is ever sent again.
 """

@@ -128,7 +128,7 @@ class Broker(Protocol):
         """Hand one trade to the terminal, now, without awaiting anything.
 
         Raises TerminalUnavailable if it was certainly not sent. The future always resolves with an Execution: state UNKNOWN when
-        the answer is ambiguous, late (`terminal.answer_timeout`) or lost with the session. It is never cancelled and never raises.
+        the answer is ambiguous, late (`terminal.answer_timeout`) or lost with the session. It never raises.
         """
 
     async def find(self, command_id: CommandId, hints: FindHints) -> Finding:
