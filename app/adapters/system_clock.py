@@ -1,0 +1,30 @@
+"""The machine's clocks behind the Clock port: the one place where the wall clock is read.
+
+Nothing may decide by the wall clock what a monotonic reading can decide: it jumps with NTP, sleep and the operator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+# On Windows CPython 3.11's monotonic() is GetTickCount64, which moves in steps of 15.6 ms; elsewhere it is fine.
+_monotonic: Callable[[], float] = time.perf_counter if sys.platform == "win32" else time.monotonic
+
+
+class SystemClock:
+    """Clock of this machine."""
+
+    def now(self) -> datetime:
+        """Wall clock, UTC, aware."""
+        return datetime.now(UTC)  # noqa: TID251 - this is the one place
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary moment, never backwards, resolution of a microsecond or better."""
+        return _monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
