@@ -1,83 +1,27 @@
-"""The safety gate as pure functions: (command, what is known, limits) -> allowed, or the one refusal (ARCHITECTURE §5, PROTOCOL §6).
+"""The safety gate: (command, what is known, limits) -> allowed, or the one refusal (ARCHITECTURE §5, PROTOCOL §6).
 
-Each rule is one function that answers None or a Refusal; `check` runs them from the cheapest and most general to the most
-particular and stops at the first refusal. Exits are never held up by a limit: reducing exposure is always allowed while trading is
-possible at all. Decimals only; nothing here reads a clock.
+`check` runs the rules of the command's class from the most general to the most particular and stops at the first refusal.
+Exits are never held up by a limit: reducing exposure is allowed while trading is possible at all. Nothing here reads a clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from collections.abc import Callable
 
+from app.domain import entry_rules
+from app.domain.broker_rules import stops_fit, volume_fits
 from app.domain.commands import (
     UNCHANGED,
-    CancelOrder,
     ClosePosition,
     CommandClass,
     ModifyOrder,
     ModifyPosition,
-    OpenPosition,
-    Origin,
-    PlaceOrder,
     TradeCommand,
 )
-from app.domain.limits import SafetyLimits, Session
-from app.domain.market import Account, PendingOrder, Permissions, Position, Quote, SymbolSpec, TradeMode
+from app.domain.limits import SafetyLimits
+from app.domain.safety_view import ORIGINS_THAT_PASS_A_STOP, Refusal, View
 from app.domain.trading_state import TradingState
-from app.domain.values import OrderKind, Price, Side, Symbol, Ticket
-
-ORIGINS_THAT_PASS_A_STOP = frozenset({Origin.OPERATOR, Origin.SYSTEM})
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why not: a code of PROTOCOL §6 and a sentence that names the rule, its number and the present one."""
-
-    code: str
-    message: str
-    latch: str | None = None
-    """Name of a limit that this refusal trips: it stays tripped until a person re-enables it."""
-
-
-@dataclass(frozen=True, slots=True)
-class InFlight:
-    """An entry that was handed to the terminal and has no answer yet: it counts as if it were open."""
-
-    symbol: Symbol
-    volume: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that the rules may know, read in one go right before the decision."""
-
-    state: TradingState
-    terminal_up: bool
-    brain_lost: bool
-    permissions: Permissions | None
-    account: Account | None
-    positions: Mapping[Ticket, Position]
-    orders: Mapping[Ticket, PendingOrder]
-    specs: Mapping[Symbol, SymbolSpec]
-    quotes: Mapping[Symbol, Quote]
-    in_flight: tuple[InFlight, ...]
-    symbols_in_doubt: frozenset[Symbol]
-    monotonic: float
-    """Same clock as Quote.received."""
-    broker_time: datetime
-    """The broker's wall clock (naive meaning: its own zone), for sessions."""
-    daily_profit: Decimal | None
-    """Equity now less equity at the start of the broker's day, deposits not counted; None: not known yet."""
-    day_start_equity: Decimal | None
-    peak_equity: Decimal | None
-    consecutive_failures: int
-    identical_entries: int
-    """Entries with the same symbol, side, kind and volume within the last 60 s, this one not counted."""
-    tripped: Mapping[str, str]
-    """Limits that latched -> why."""
+from app.domain.values import Side
 
 
 def check(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
@@ -116,22 +60,16 @@ def terminal_link(_command: TradeCommand, view: View, _limits: SafetyLimits) -> 
     return None
 
 
-def ticket_exists(command: TradeCommand, view: View, _limits: SafetyLimits) -> Refusal | None:
-    """A ticket that the terminal does not show would only earn the broker's refusal."""
-    action = command.action
-    if isinstance(action, ClosePosition | ModifyPosition) and action.ticket not in view.positions:
-        return Refusal("NOT_FOUND", f"there is no open position {action.ticket}")
-    if isinstance(action, CancelOrder | ModifyOrder) and action.ticket not in view.orders:
-        return Refusal("NOT_FOUND", f"there is no pending order {action.ticket}")
-    return None
-
-
 def close_volume(command: TradeCommand, view: View, _limits: SafetyLimits) -> Refusal | None:
     """A partial close must fit the position and the symbol's step, and leave a volume the broker can hold."""
     action = command.action
     if not isinstance(action, ClosePosition) or action.volume is None:
         return None
-    position = view.positions[action.ticket]
+    position = view.positions.get(action.ticket)
+    if position is None:
+        return (
+            None  # only the terminal can say NOT_FOUND: an exit is never refused because our picture may lag
+        )
     if action.volume > position.volume:
         return Refusal(
             "VOLUME_TOO_LARGE", f"volume {action.volume} is more than the position's {position.volume} lots"
@@ -139,426 +77,54 @@ def close_volume(command: TradeCommand, view: View, _limits: SafetyLimits) -> Re
     spec = view.specs.get(position.symbol)
     if spec is None or action.volume == position.volume:
         return None
-    return _volume_fits(action.volume, spec)
-
-
-# ------------------------------------------------------------------ stops and prices
+    return volume_fits(action.volume, spec)
 
 
 def amended_stops(command: TradeCommand, view: View, _limits: SafetyLimits) -> Refusal | None:
     """New stops must lie on the right side of the market (of the order's price, for a pending order)."""
     action = command.action
     if isinstance(action, ModifyPosition):
-        position = view.positions[action.ticket]
-        quote = view.quotes.get(position.symbol)
-        spec = view.specs.get(position.symbol)
-        if quote is None or spec is None:
+        position = view.positions.get(action.ticket)
+        quote = view.quotes.get(position.symbol) if position is not None else None
+        spec = view.specs.get(position.symbol) if position is not None else None
+        if position is None or quote is None or spec is None:
             return None
         base = quote.bid if position.side is Side.BUY else quote.ask
-        return _stops_fit(position.side, base, action.stop_loss, action.take_profit, spec)
+        return stops_fit(position.side, base, action.stop_loss, action.take_profit, spec)
     if isinstance(action, ModifyOrder):
-        order = view.orders[action.ticket]
-        spec = view.specs.get(order.symbol)
-        if spec is None:
+        order = view.orders.get(action.ticket)
+        spec = view.specs.get(order.symbol) if order is not None else None
+        if order is None or spec is None:
             return None
         price = order.price if action.price is UNCHANGED else action.price
-        return _stops_fit(order.kind.side, price, action.stop_loss, action.take_profit, spec)
+        return stops_fit(order.kind.side, price, action.stop_loss, action.take_profit, spec)
     return None
-
-
-def entry_stops(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """Stops of an entry: present if required, on the right side, no nearer than the broker allows."""
-    action = command.action
-    if not isinstance(action, OpenPosition | PlaceOrder):
-        return None
-    if limits.require_stop_loss and action.stop_loss is None:
-        return Refusal("STOP_LOSS_REQUIRED", "an entry needs a stop loss (safety.require_stop_loss)")
-    spec, quote = view.specs.get(action.symbol), view.quotes.get(action.symbol)
-    if spec is None or quote is None:
-        return None  # `quote_known` has refused already
-    if isinstance(action, OpenPosition):
-        base = quote.bid if action.side is Side.BUY else quote.ask
-        return _stops_fit(action.side, base, action.stop_loss, action.take_profit, spec)
-    base = action.stop_limit_price or action.price
-    return _stops_fit(action.kind.side, base, action.stop_loss, action.take_profit, spec) or _pending_side(
-        action, quote, spec
-    )
-
-
-def price_collar(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """The brain's price must be near the market: a price far off is an error, whoever made it (RTS 6 Art. 15(1)(a))."""
-    action, collar = command.action, limits.price_collar_percent
-    if collar is None or not isinstance(action, OpenPosition | PlaceOrder) or action.price is None:
-        return None
-    quote = view.quotes[action.symbol]
-    market = quote.ask if _side(action) is Side.BUY else quote.bid
-    away = abs(action.price - market) * 100 / market
-    if away > collar:
-        return Refusal(
-            "PRICE_COLLAR",
-            f"price {action.price} is {away:.2f} % away from the market's {market}; the collar is {collar} %",
-        )
-    return None
-
-
-def spread(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """No market entry while the spread is wider than allowed."""
-    action = command.action
-    if limits.max_spread_points is None or not isinstance(action, OpenPosition):
-        return None
-    quote, spec = view.quotes[action.symbol], view.specs[action.symbol]
-    points = (quote.ask - quote.bid) / spec.point
-    if points > limits.max_spread_points:
-        return Refusal(
-            "SPREAD_TOO_WIDE",
-            f"spread is {points:.0f} points; the limit is {limits.max_spread_points} points",
-        )
-    return None
-
-
-# ------------------------------------------------------------------ entries: market and symbol
-
-
-def brain_link(command: TradeCommand, view: View, _limits: SafetyLimits) -> Refusal | None:
-    """After 60 s of the brain's silence entries wait for a fresh session."""
-    if view.brain_lost and command.origin is Origin.BRAIN:
-        return Refusal("BRAIN_LOST", "the brain was silent for more than 60 s; a fresh session is needed")
-    return None
-
-
-def symbol_allowed(command: TradeCommand, _view: View, limits: SafetyLimits) -> Refusal | None:
-    symbol = command.symbol
-    if limits.allowed_symbols and symbol not in limits.allowed_symbols:
-        allowed = ", ".join(sorted(limits.allowed_symbols))
-        return Refusal("SYMBOL_NOT_ALLOWED", f"{symbol} is not among the allowed symbols ({allowed})")
-    return None
-
-
-def symbol_tradable(command: TradeCommand, view: View, _limits: SafetyLimits) -> Refusal | None:
-    """The terminal knows the symbol, and the broker takes this direction on it, now."""
-    action = command.action
-    if not isinstance(action, OpenPosition | PlaceOrder):
-        return None
-    spec = view.specs.get(action.symbol)
-    if spec is None:
-        return Refusal("SYMBOL_NOT_ALLOWED", f"the terminal does not know the symbol {action.symbol}")
-    side = _side(action)
-    if spec.trade_mode in (TradeMode.DISABLED, TradeMode.CLOSE_ONLY):
-        return Refusal("SYMBOL_NOT_ALLOWED", f"the broker takes no new positions on {action.symbol}")
-    if spec.trade_mode is (TradeMode.SHORT_ONLY if side is Side.BUY else TradeMode.LONG_ONLY):
-        return Refusal("SYMBOL_NOT_ALLOWED", f"the broker takes no {side.value} on {action.symbol}")
-    if not spec.session_open:
-        return Refusal("MARKET_CLOSED", f"the market of {action.symbol} is closed")
-    return None
-
-
-def symbol_in_doubt(command: TradeCommand, view: View, _limits: SafetyLimits) -> Refusal | None:
-    if command.symbol in view.symbols_in_doubt:
-        return Refusal(
-            "SYMBOL_IN_DOUBT",
-            f"an earlier command on {command.symbol} has an unknown outcome; entries wait until it is settled",
-        )
-    return None
-
-
-def quote_known(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """An entry needs a fresh quote: every other price rule rests on it."""
-    symbol = command.symbol
-    quote = view.quotes.get(symbol) if symbol is not None else None
-    if quote is None:
-        return Refusal("STALE_QUOTE", f"there is no quote of {symbol} yet")
-    age = Decimal(str(round(view.monotonic - quote.received, 3)))
-    if age > limits.max_quote_age:
-        return Refusal(
-            "STALE_QUOTE",
-            f"the last quote of {symbol} is {age:.1f} s old; the limit is {limits.max_quote_age} s",
-        )
-    return None
-
-
-def session_hours(_command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    if limits.sessions and not any(_within(session, view.broker_time) for session in limits.sessions):
-        return Refusal(
-            "OUTSIDE_SESSION", f"{view.broker_time:%a %H:%M} broker time is outside the allowed sessions"
-        )
-    return None
-
-
-# ------------------------------------------------------------------ entries: volume and exposure
-
-
-def entry_volume(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    action = command.action
-    if not isinstance(action, OpenPosition | PlaceOrder):
-        return None
-    cap = limits.max_volume_per_order
-    if cap is not None and action.volume > cap:
-        return Refusal("VOLUME_TOO_LARGE", f"volume {action.volume} is above max_volume_per_order {cap} lots")
-    return _volume_fits(action.volume, view.specs[action.symbol])
-
-
-def exposure(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """Open positions, pending orders and orders in flight count alike."""
-    action = command.action
-    if not isinstance(action, OpenPosition | PlaceOrder):
-        return None
-    per_symbol, total = limits.max_volume_per_symbol, limits.max_volume_total
-    limit_of_broker = view.specs[action.symbol].volume_limit
-    if per_symbol is None and total is None and limit_of_broker == 0:
-        return None
-    on_symbol, overall = open_volume(view, action.symbol)
-    if per_symbol is not None and on_symbol + action.volume > per_symbol:
-        return Refusal(
-            "MAX_EXPOSURE",
-            f"{on_symbol} lots of {action.symbol} are open or under way; with {action.volume} more they pass "
-            f"max_volume_per_symbol {per_symbol}",
-        )
-    if total is not None and overall + action.volume > total:
-        return Refusal(
-            "MAX_EXPOSURE",
-            f"{overall} lots are open or under way; with {action.volume} more they pass max_volume_total {total}",
-        )
-    if limit_of_broker > 0 and on_symbol + action.volume > limit_of_broker:
-        return Refusal("MAX_EXPOSURE", f"the broker allows {limit_of_broker} lots of {action.symbol} in all")
-    return None
-
-
-def open_volume(view: View, symbol: Symbol) -> tuple[Decimal, Decimal]:
-    """Lots (on the symbol, overall) of positions, pending orders and entries in flight."""
-    on_symbol = overall = Decimal(0)
-    for item in (*view.positions.values(), *view.orders.values(), *view.in_flight):
-        overall += item.volume
-        if item.symbol == symbol:
-            on_symbol += item.volume
-    return on_symbol, overall
-
-
-def position_count(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """Positions, pending orders and entries in flight, each as one."""
-    if limits.max_positions is None and limits.max_positions_per_symbol is None:
-        return None
-    items = (*view.positions.values(), *view.orders.values(), *view.in_flight)
-    if limits.max_positions is not None and len(items) >= limits.max_positions:
-        return Refusal(
-            "MAX_POSITIONS", f"{len(items)} positions and orders; max_positions is {limits.max_positions}"
-        )
-    if limits.max_positions_per_symbol is not None:
-        count = sum(1 for item in items if item.symbol == command.symbol)
-        if count >= limits.max_positions_per_symbol:
-            return Refusal(
-                "MAX_POSITIONS",
-                f"{count} positions and orders on {command.symbol}; "
-                f"max_positions_per_symbol is {limits.max_positions_per_symbol}",
-            )
-    return None
-
-
-def margin(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """Free margin must be `margin_cushion` times what the entry needs, entries in flight counted."""
-    action = command.action
-    if not isinstance(action, OpenPosition | PlaceOrder) or view.account is None:
-        return None
-    needed = action.volume * view.specs[action.symbol].margin_per_lot * limits.margin_cushion
-    for entry in view.in_flight:
-        spec = view.specs.get(entry.symbol)
-        if spec is not None:
-            needed += entry.volume * spec.margin_per_lot
-    if needed > view.account.free_margin:
-        return Refusal(
-            "INSUFFICIENT_MARGIN",
-            f"{needed:.2f} {view.account.currency} of free margin are needed (cushion {limits.margin_cushion}); "
-            f"{view.account.free_margin:.2f} are free",
-        )
-    return None
-
-
-# ------------------------------------------------------------------ entries: losses and throttles
-
-
-def tripped_limits(_command: TradeCommand, view: View, _limits: SafetyLimits) -> Refusal | None:
-    """A limit that latched refuses entries until a person re-enables it, whatever the figures say by then."""
-    for name, why in view.tripped.items():
-        return Refusal(CODES_OF_LATCHES[name], f"{why} (latched; a person must re-enable '{name}')")
-    return None
-
-
-CODES_OF_LATCHES = {
-    "daily_loss": "DAILY_LOSS_LIMIT",
-    "drawdown": "DRAWDOWN_LIMIT",
-    "repeat_throttle": "REPEAT_THROTTLE",
-    "consecutive_failures": "REPEAT_THROTTLE",
-}
-
-
-def daily_loss(_command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """Floating: equity against its value at the start of the broker's day, deposits not counted."""
-    limit = daily_loss_limit(limits, view.day_start_equity)
-    if limit is None:
-        return None
-    if view.daily_profit is None:
-        return Refusal(
-            "DAILY_LOSS_LIMIT", "today's result is not known yet, so the daily loss limit cannot be checked"
-        )
-    if -view.daily_profit >= limit:
-        return Refusal(
-            "DAILY_LOSS_LIMIT",
-            f"today's result is {view.daily_profit:.2f}; the limit is -{limit:.2f}",
-            latch="daily_loss",
-        )
-    return None
-
-
-def daily_loss_limit(limits: SafetyLimits, day_start_equity: Decimal | None) -> Decimal | None:
-    """The tighter of the two daily limits, account currency; None: none is set."""
-    caps = []
-    if limits.max_daily_loss is not None:
-        caps.append(limits.max_daily_loss)
-    if limits.max_daily_loss_percent is not None and day_start_equity is not None:
-        caps.append(day_start_equity * limits.max_daily_loss_percent / 100)
-    if not caps:
-        return None if limits.max_daily_loss_percent is None else Decimal(0)
-    return min(caps)
-
-
-def drawdown(_command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """Equity against the highest equity seen."""
-    cap = limits.max_drawdown_percent
-    if cap is None:
-        return None
-    percent = drawdown_percent(view.account, view.peak_equity)
-    if percent is None:
-        return Refusal(
-            "DRAWDOWN_LIMIT", "the account's peak is not known yet, so the drawdown limit cannot be checked"
-        )
-    if percent >= cap:
-        return Refusal(
-            "DRAWDOWN_LIMIT", f"drawdown is {percent:.2f} %; the limit is {cap} %", latch="drawdown"
-        )
-    return None
-
-
-def drawdown_percent(account: Account | None, peak: Decimal | None) -> Decimal | None:
-    if account is None or peak is None or peak <= 0:
-        return None
-    return max(Decimal(0), (peak - account.equity) * 100 / peak)
-
-
-def failures(_command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    cap = limits.max_consecutive_failures
-    if cap is not None and view.consecutive_failures >= cap:
-        return Refusal(
-            "REPEAT_THROTTLE",
-            f"{view.consecutive_failures} executions failed in a row; the limit is {cap}",
-            latch="consecutive_failures",
-        )
-    return None
-
-
-def repetition(_command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """RTS 6 Art. 15(3): after a set number of repeated orders the system disables itself until a person re-enables it."""
-    cap = limits.repeat_throttle
-    if cap and view.identical_entries >= cap:
-        return Refusal(
-            "REPEAT_THROTTLE",
-            f"{view.identical_entries} identical entries within 60 s; the limit is {cap}",
-            latch="repeat_throttle",
-        )
-    return None
-
-
-# ------------------------------------------------------------------ shared arithmetic
-
-
-def _side(action: OpenPosition | PlaceOrder) -> Side:
-    return action.side if isinstance(action, OpenPosition) else action.kind.side
-
-
-def _volume_fits(volume: Decimal, spec: SymbolSpec) -> Refusal | None:
-    if volume < spec.volume_min:
-        return Refusal(
-            "VOLUME_TOO_SMALL", f"volume {volume} is below {spec.symbol}'s least {spec.volume_min} lots"
-        )
-    if volume > spec.volume_max:
-        return Refusal(
-            "VOLUME_TOO_LARGE", f"volume {volume} is above {spec.symbol}'s most {spec.volume_max} lots"
-        )
-    if volume % spec.volume_step != 0:
-        return Refusal(
-            "VOLUME_STEP", f"volume {volume} is not a multiple of {spec.symbol}'s step {spec.volume_step}"
-        )
-    return None
-
-
-def _stops_fit(
-    side: Side, base: Decimal, stop_loss: object, take_profit: object, spec: SymbolSpec
-) -> Refusal | None:
-    """`base`: the price at which the position would close. Distances in points of the symbol."""
-    least = spec.point * spec.stops_level
-    if isinstance(stop_loss, Price):
-        distance = (base - stop_loss) * side.sign
-        if distance <= 0 or distance < least:
-            return _bad_stop("stop loss", stop_loss, "below" if side is Side.BUY else "above", base, spec)
-    if isinstance(take_profit, Price):
-        distance = (take_profit - base) * side.sign
-        if distance <= 0 or distance < least:
-            return _bad_stop("take profit", take_profit, "above" if side is Side.BUY else "below", base, spec)
-    return None
-
-
-def _bad_stop(what: str, price: Price, where: str, base: Decimal, spec: SymbolSpec) -> Refusal:
-    least = f" by at least {spec.stops_level} points" if spec.stops_level else ""
-    return Refusal("INVALID_STOPS", f"{what} {price} must be {where} {base}{least}")
-
-
-def _pending_side(action: PlaceOrder, quote: Quote, spec: SymbolSpec) -> Refusal | None:
-    """A buy limit waits below the market, a buy stop above it; sells the other way round (MQL5 reference, order types)."""
-    kind, least = action.kind, spec.point * spec.stops_level
-    market = quote.ask if kind.side is Side.BUY else quote.bid
-    below = kind in (OrderKind.BUY_LIMIT, OrderKind.SELL_STOP, OrderKind.SELL_STOP_LIMIT)
-    distance = market - action.price if below else action.price - market
-    if distance <= 0 or distance < least:
-        where = "below" if below else "above"
-        return Refusal(
-            "INVALID_STOPS",
-            f"the price {action.price} of a {kind.value} must be {where} the market's {market}",
-        )
-    return None
-
-
-def _within(session: Session, moment: datetime) -> bool:
-    clock = moment.time().replace(tzinfo=None)
-    if session.start <= session.end:
-        return moment.weekday() in session.days and session.start <= clock < session.end
-    yesterday = (moment - timedelta(days=1)).weekday()
-    return (moment.weekday() in session.days and clock >= session.start) or (
-        yesterday in session.days and clock < session.end
-    )
 
 
 _EVERY: tuple[Rule, ...] = (trading_state, terminal_link)
 
 _RULES: dict[CommandClass, tuple[Rule, ...]] = {
-    CommandClass.EXIT: (*_EVERY, ticket_exists, close_volume),
-    CommandClass.AMENDMENT: (*_EVERY, ticket_exists, amended_stops),
+    CommandClass.EXIT: (*_EVERY, close_volume),
+    CommandClass.AMENDMENT: (*_EVERY, amended_stops),
     CommandClass.ENTRY: (
         *_EVERY,
-        brain_link,
-        tripped_limits,
-        symbol_allowed,
-        symbol_tradable,
-        symbol_in_doubt,
-        quote_known,
-        session_hours,
-        entry_volume,
-        exposure,
-        position_count,
-        daily_loss,
-        drawdown,
-        failures,
-        repetition,
-        spread,
-        price_collar,
-        entry_stops,
-        margin,
+        entry_rules.brain_link,
+        entry_rules.tripped_limits,
+        entry_rules.symbol_allowed,
+        entry_rules.symbol_tradable,
+        entry_rules.symbol_in_doubt,
+        entry_rules.quote_known,
+        entry_rules.session_hours,
+        entry_rules.entry_volume,
+        entry_rules.exposure,
+        entry_rules.position_count,
+        entry_rules.daily_loss,
+        entry_rules.drawdown,
+        entry_rules.failures,
+        entry_rules.repetition,
+        entry_rules.spread,
+        entry_rules.price_collar,
+        entry_rules.entry_stops,
+        entry_rules.margin,
     ),
 }
