@@ -130,5 +130,5 @@ class StopReceipt:
     by: str
     at: datetime
     proofs: tuple[str, ...]
-    """E.g. 'latched', 'terminal acknowledged', 'latch on disk', 'queue drained: 3', 'orders cancelled 3/4: #123 refused 10018'."""
+    """E.g. 'latched', 'terminal acknowledged', 'latch on disk', 'orders cancelled 3/4: #123 refused 10018'."""
     todo: tuple[str, ...]

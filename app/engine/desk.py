@@ -1,0 +1,108 @@
+"""The commands in hand: each with its record, its deadline on our monotonic clock, and its way into the journal.
+
+note() is the only door through which a command changes: the record's state machine first, then the journal. Whoever needs the
+event on disk before going on hangs on the future that it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from app.domain.command_record import CommandRecord
+from app.domain.commands import TradeCommand
+from app.domain.events import CommandEvent, CommandReceived
+from app.domain.results import CommandResult
+from app.domain.values import CommandId, Price, Side, Symbol
+from app.engine.ports import Journal
+
+_FINISHED_KEPT = 2000
+"""Finished commands kept in memory for repeated questions and for the window; older ones are read from the journal."""
+
+
+@dataclass(slots=True, eq=False)
+class CommandInHand:
+    """A command this engine has seen since it started. Times are monotonic seconds."""
+
+    record: CommandRecord
+    command: TradeCommand
+    arrived: float
+    deadline: float
+    """When `expiry` runs out, from the brain's clock carried over to ours at arrival."""
+    durable: asyncio.Future[tuple[int, ...]] | None = None
+    """The journal's last answer for this command."""
+    begun: float | None = None
+    answered: float | None = None
+    closing_side: Side | None = None
+    """Side of the position that an exit closes: what slippage is measured against."""
+    symbol: Symbol | None = None
+    """Symbol it acts on, also where it only names a ticket."""
+    intended: Price | None = None
+
+    @property
+    def command_id(self) -> CommandId:
+        return self.record.command_id
+
+
+class CommandDesk:
+    """All commands in hand, and those that finished lately."""
+
+    def __init__(self, journal: Journal, on_change: Callable[[CommandInHand], None]) -> None:
+        self._journal = journal
+        self._on_change = on_change
+        self._open: dict[CommandId, CommandInHand] = {}
+        self._finished: OrderedDict[CommandId, CommandInHand] = OrderedDict()
+
+    def take(self, item: CommandInHand, *events: CommandEvent) -> asyncio.Future[tuple[int, ...]]:
+        """A new command: journal its CommandReceived and what follows at once, in one transaction."""
+        self._open[item.command_id] = item
+        return self._note(item, events)
+
+    def adopt(self, item: CommandInHand) -> None:
+        """A command of an earlier run, already in the journal."""
+        self._open[item.command_id] = item
+
+    def note(self, item: CommandInHand, *events: CommandEvent) -> asyncio.Future[tuple[int, ...]]:
+        """Move the record, then journal. Raises IllegalTransition with nothing changed."""
+        return self._note(item, events)
+
+    def _note(self, item: CommandInHand, events: Iterable[CommandEvent]) -> asyncio.Future[tuple[int, ...]]:
+        events = tuple(events)
+        for event in events:
+            if not isinstance(event, CommandReceived):
+                item.record.apply(event)
+        item.durable = self._journal.append(*events)
+        if item.record.final:
+            self._open.pop(item.command_id, None)
+            self._finished[item.command_id] = item
+            while len(self._finished) > _FINISHED_KEPT:
+                self._finished.popitem(last=False)
+        self._on_change(item)
+        return item.durable
+
+    def get(self, command_id: CommandId) -> CommandInHand | None:
+        return self._open.get(command_id) or self._finished.get(command_id)
+
+    def open_commands(self) -> tuple[CommandInHand, ...]:
+        return tuple(self._open.values())
+
+    def latest(self, limit: int) -> tuple[CommandInHand, ...]:
+        """Open and lately finished commands, newest arrival first."""
+        items = [*self._open.values(), *self._finished.values()]
+        items.sort(key=lambda item: item.arrived, reverse=True)
+        return tuple(items[:limit])
+
+    async def find(self, command_id: CommandId) -> tuple[CommandRecord | None, CommandInHand | None]:
+        """What is known of an id, from memory or from the journal."""
+        item = self.get(command_id)
+        if item is not None:
+            return item.record, item
+        if self._journal.may_know(command_id):
+            return await self._journal.command(command_id), None
+        return None, None
+
+
+def last_result(record: CommandRecord) -> CommandResult | None:
+    return record.results[-1] if record.results else None
