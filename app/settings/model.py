@@ -1,0 +1,178 @@
+"""What can be configured: every key with its default, its kind and one line of meaning. Reading files is load.py's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.domain.limits import SafetyLimits
+from app.settings.kinds import (
+    Allowed,
+    BrainUrl,
+    ExecutorId,
+    FilePath,
+    Flag,
+    OptionalPath,
+    Port,
+    PortOrAny,
+    ProxyUrl,
+    Seconds,
+    Secret,
+    SigningKeys,
+    Whole,
+)
+from app.settings.safety import SafetySection
+
+NOT_YET = Path()
+"""Stands for a path that has its default inside the data folder."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class BrainSettings(_Section):
+    url: BrainUrl = Field(
+        None, description="Where the web brain is. Not set: no brain; the engine runs without one."
+    )
+    api_key: Secret = Field(
+        None,
+        description="Key the brain knows us by. Its place is the keyring (`medulla pair`) or the environment.",
+    )
+    executor_id: ExecutorId = Field("exec_001", description="Our name at the brain.")
+    signing_keys: SigningKeys = Field(
+        default_factory=lambda: MappingProxyType({}),
+        description="Public keys whose signatures are believed. Commands must be signed if any is set.",
+    )
+    allow_unsigned: Flag = Field(False, description="Accept unsigned commands while no signing key is set.")
+    ca_file: OptionalPath = Field(None, description="Certificates (PEM) to believe in place of the system's.")
+    proxy: ProxyUrl = Field(None, description="Proxy to the brain. Not set: none, whatever the system says.")
+
+
+class TerminalSettings(_Section):
+    command_port: Port = Field(5555, description="Port of the EA's command socket on 127.0.0.1.")
+    stream_port: Port = Field(5556, description="Port of the EA's stream socket on 127.0.0.1.")
+    key_file: FilePath = Field(
+        NOT_YET,
+        description="Shared secret with the EA; made by whichever side starts first. Default: `terminal.key`.",
+    )
+    max_in_flight: Annotated[int, Whole, Field(ge=1, le=64), Allowed("a whole number from 1 to 64")] = Field(
+        1, description="Commands that may be at the terminal at once."
+    )
+    answer_timeout: Annotated[
+        float, Seconds, Field(gt=0, le=600), Allowed("seconds, more than 0 and at most 600")
+    ] = Field(10.0, description="Seconds after which a missing answer makes the outcome UNKNOWN.")
+    max_attempts: Annotated[int, Whole, Field(ge=1, le=3), Allowed("1, 2 or 3")] = Field(
+        3, description="Attempts inside the terminal at a refusal that certainly did nothing."
+    )
+
+
+class JournalSettings(_Section):
+    path: FilePath = Field(NOT_YET, description="The journal's database. Default: `journal.db`.")
+    backup_folder: FilePath = Field(NOT_YET, description="Where verified backups go. Default: `backups`.")
+    backup_keep: Annotated[int, Whole, Field(ge=1, le=10_000), Allowed("a whole number from 1 to 10000")] = (
+        Field(48, description="How many backups are kept.")
+    )
+    retention_days: Annotated[
+        int,
+        Whole,
+        Field(ge=400, le=36_500),
+        Allowed("days, from 400 (shorter would forget ids that may come again) to 36500"),
+    ] = Field(400, description="How long finished commands are kept.")
+
+
+class ApiSettings(_Section):
+    port: PortOrAny = Field(5557, description="Port of the local API on 127.0.0.1.")
+    token_file: FilePath = Field(
+        NOT_YET,
+        description="Token of the scope `control`; beside it, with `.read` behind its name, the one of `read`. "
+        "Default: `api.token`.",
+    )
+
+
+class QueueSettings(_Section):
+    capacity: Annotated[int, Whole, Field(ge=1, le=100_000), Allowed("a whole number from 1 to 100000")] = (
+        Field(1000, description="Commands that may wait; more are refused with QUEUE_FULL.")
+    )
+
+
+class LogSettings(_Section):
+    folder: FilePath = Field(NOT_YET, description="Where log files go. Default: `logs`.")
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Allowed("debug, info, warning or error")
+    ] = Field("info", description="Least severity that is written.")
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "brain": BrainSettings,
+    "terminal": TerminalSettings,
+    "journal": JournalSettings,
+    "api": ApiSettings,
+    "queue": QueueSettings,
+    "safety": SafetySection,
+    "log": LogSettings,
+}
+DATA_FOLDER = "data_folder"
+DATA_FOLDER_ALLOWED = Allowed("a path of a folder on a disk of this machine")
+SECRET_KEYS = frozenset({"brain.api_key"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, checked, with every path absolute. Made by load_settings alone."""
+
+    data_folder: Path
+    brain: BrainSettings
+    terminal: TerminalSettings
+    journal: JournalSettings
+    api: ApiSettings
+    queue: QueueSettings
+    safety: SafetyLimits
+    log: LogSettings
+    files: tuple[Path, ...]
+    """Configuration files that were read, in order of precedence, lowest first."""
+    config_path: Path
+    """The main configuration file, whether it exists or not: where `medulla pair` writes."""
+    origins: Mapping[str, str]
+    """Where each setting that is not at its default was set."""
+    warnings: tuple[str, ...]
+    """One line each, for stderr, `doctor` and the status."""
+
+    @property
+    def runtime_file(self) -> Path:
+        """Written by a running engine: pid, ports, start, version (JSON)."""
+        return self.data_folder / "engine.json"
+
+    @property
+    def stop_file(self) -> Path:
+        """While it exists, trading is halted."""
+        return self.data_folder / "STOP"
+
+    @property
+    def read_token_file(self) -> Path:
+        """Token of the scope `read`."""
+        return self.api.token_file.with_name(self.api.token_file.name + ".read")
+
+
+def known_keys() -> tuple[str, ...]:
+    """Every key, dotted, in the order of the documentation."""
+    return (
+        DATA_FOLDER,
+        *(f"{name}.{key}" for name, section in SECTIONS.items() for key in section.model_fields),
+    )
+
+
+def allowed(key: str) -> str:
+    """What the setting may be, in words."""
+    if key == DATA_FOLDER:
+        return DATA_FOLDER_ALLOWED.text
+    section, name = key.split(".", 1)
+    for item in SECTIONS[section].model_fields[name].metadata:
+        if isinstance(item, Allowed):
+            return item.text
+    return "another value"
