@@ -195,17 +195,24 @@ CODES_OF_LATCHES = {
 
 def daily_loss(_command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
     """Floating: equity against its value at the start of the broker's day, deposits not counted."""
-    limit = daily_loss_limit(limits, view.day_start_equity)
+    return daily_loss_reached(view.daily_profit, view.day_start_equity, limits)
+
+
+def daily_loss_reached(
+    profit: Decimal | None, day_start_equity: Decimal | None, limits: SafetyLimits
+) -> Refusal | None:
+    """Also asked without any command, whenever equity changes."""
+    limit = daily_loss_limit(limits, day_start_equity)
     if limit is None:
         return None
-    if view.daily_profit is None:
+    if profit is None:
         return Refusal(
             "DAILY_LOSS_LIMIT", "today's result is not known yet, so the daily loss limit cannot be checked"
         )
-    if -view.daily_profit >= limit:
+    if -profit >= limit:
         return Refusal(
             "DAILY_LOSS_LIMIT",
-            f"today's result is {view.daily_profit:.2f}; the limit is -{limit:.2f}",
+            f"today's result is {profit:.2f}; the limit is -{limit:.2f}",
             latch="daily_loss",
         )
     return None
@@ -225,10 +232,15 @@ def daily_loss_limit(limits: SafetyLimits, day_start_equity: Decimal | None) -> 
 
 def drawdown(_command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
     """Equity against the highest equity seen."""
+    return drawdown_reached(view.account, view.peak_equity, limits)
+
+
+def drawdown_reached(account: Account | None, peak: Decimal | None, limits: SafetyLimits) -> Refusal | None:
+    """Also asked without any command, whenever equity changes."""
     cap = limits.max_drawdown_percent
     if cap is None:
         return None
-    percent = drawdown_percent(view.account, view.peak_equity)
+    percent = drawdown_percent(account, peak)
     if percent is None:
         return Refusal(
             "DRAWDOWN_LIMIT", "the account's peak is not known yet, so the drawdown limit cannot be checked"

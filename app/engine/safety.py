@@ -1,0 +1,227 @@
+"""The safety gate in the engine: gathers what the rules may know, remembers what they count, and latches what tripped.
+
+The decisions themselves are pure (domain/safety_rules.py). Nothing here can be switched off.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from app.domain.commands import CommandClass, OpenPosition, PlaceOrder, TradeCommand
+from app.domain.entry_rules import daily_loss_reached, drawdown_reached
+from app.domain.equity import EquityDay
+from app.domain.events import EquitySampled
+from app.domain.limits import SafetyLimits
+from app.domain.safety_rules import check
+from app.domain.safety_view import InFlight, Refusal, View
+from app.domain.trading_state import TradingState
+from app.domain.values import CommandId, Symbol
+from app.engine.book import Book
+from app.engine.ports import Clock
+
+_REPEAT_SPAN = 60.0
+
+
+class RateWindow:
+    """How many happened within the last `span` seconds."""
+
+    def __init__(self, limit: int, span: float) -> None:
+        self.limit = limit
+        self._span = span
+        self._times: deque[float] = deque()
+
+    def count(self, now: float) -> int:
+        while self._times and now - self._times[0] >= self._span:
+            self._times.popleft()
+        return len(self._times)
+
+    def full(self, now: float) -> bool:
+        """A limit of 0 means none."""
+        return self.limit > 0 and self.count(now) >= self.limit
+
+    def add(self, now: float) -> None:
+        self._times.append(now)
+
+
+@dataclass(slots=True)
+class Links:
+    """What the gate must know of the links; kept by the supervisor."""
+
+    terminal_up: bool = False
+    """Connected and reconciled."""
+    reconciled_once: bool = False
+    brain_lost: bool = False
+
+
+class SafetyGate:
+    """One gate for one account. Read and fed on the engine's loop; only the trading state comes from the latch's thread."""
+
+    def __init__(
+        self,
+        limits: SafetyLimits,
+        book: Book,
+        links: Links,
+        clock: Clock,
+        trading_state: Callable[[], TradingState],
+        on_trip: Callable[[str, str], None],
+    ) -> None:
+        self.limits = limits
+        self._book = book
+        self._links = links
+        self._clock = clock
+        self._trading_state = trading_state
+        self._on_trip = on_trip
+        self.per_second = RateWindow(limits.max_orders_per_second, 1.0)
+        self.per_minute = RateWindow(limits.max_orders_per_minute, 60.0)
+        self._in_flight: dict[CommandId, InFlight] = {}
+        self._entries: dict[tuple[object, ...], deque[tuple[float, CommandId]]] = {}
+        self._in_doubt: dict[CommandId, Symbol] = {}
+        self.consecutive_failures = 0
+        self.tripped: dict[str, str] = {}
+        self.day: EquityDay | None = None
+
+    # ---- at the door
+
+    def rate(self, command: TradeCommand) -> Refusal | None:
+        """Orders per second and minute. All commands are counted; exits are never refused for it."""
+        now = self._clock.monotonic()
+        if command.command_class is not CommandClass.EXIT:
+            for window, span in ((self.per_second, "second"), (self.per_minute, "minute")):
+                if window.full(now):
+                    return Refusal(
+                        "RATE_LIMITED",
+                        f"{window.limit} commands in the last {span} (safety.max_orders_per_{span})",
+                    )
+        self.per_second.add(now)
+        self.per_minute.add(now)
+        return None
+
+    # ---- before the send
+
+    def check(self, command: TradeCommand) -> Refusal | None:
+        """The one refusal, or None. A tripped limit is latched here."""
+        refusal = check(command, self.view(command), self.limits)
+        if refusal is not None and refusal.latch is not None:
+            self.trip(refusal.latch, refusal.message)
+        return refusal
+
+    def view(self, command: TradeCommand) -> View:
+        """Everything the rules may know about `command`; itself is not counted among what is in flight."""
+        book, clock = self._book, self._clock
+        own = command.command_id
+        account = book.account
+        now = clock.monotonic()
+        return View(
+            state=self._trading_state(),
+            terminal_up=self._links.terminal_up,
+            brain_lost=self._links.brain_lost,
+            permissions=book.permissions,
+            account=account,
+            positions=book.positions,
+            orders=book.orders,
+            specs=book.specs,
+            quotes=book.quotes,
+            in_flight=tuple(entry for key, entry in self._in_flight.items() if key != own),
+            symbols_in_doubt=frozenset(self._in_doubt.values()),
+            monotonic=now,
+            broker_time=book.broker_time(clock.now()),
+            daily_profit=self.day.profit(account) if self.day is not None and account is not None else None,
+            day_start_equity=self.day.start_equity if self.day is not None else None,
+            peak_equity=self.day.peak_equity if self.day is not None else None,
+            consecutive_failures=self.consecutive_failures,
+            identical_entries=self._identical(command, now),
+            tripped=self.tripped,
+        )
+
+    # ---- what it counts
+
+    def departs(self, command: TradeCommand) -> None:
+        """An entry is about to be sent: from now on it counts as exposure and as a repetition."""
+        action = command.action
+        if isinstance(action, OpenPosition | PlaceOrder):
+            self._in_flight[command.command_id] = InFlight(action.symbol, action.volume)
+            if self.limits.repeat_throttle:
+                line = self._entries.setdefault(_likeness(action), deque())
+                line.append((self._clock.monotonic(), command.command_id))
+
+    def lands(self, command: TradeCommand) -> None:
+        """It has an answer, or was not sent after all."""
+        self._in_flight.pop(command.command_id, None)
+
+    def in_doubt(self, command_id: CommandId, symbol: Symbol | None) -> None:
+        """An outcome is unknown. The entry keeps counting as exposure until it is settled."""
+        if symbol is not None:
+            self._in_doubt[command_id] = symbol
+
+    def settled(self, command: TradeCommand) -> None:
+        self._in_doubt.pop(command.command_id, None)
+        self._in_flight.pop(command.command_id, None)
+
+    def executed(self, success: bool) -> None:
+        """Consecutive failures at the broker; a success clears the count."""
+        self.consecutive_failures = 0 if success else self.consecutive_failures + 1
+
+    def _identical(self, command: TradeCommand, now: float) -> int:
+        action = command.action
+        if not self.limits.repeat_throttle or not isinstance(action, OpenPosition | PlaceOrder):
+            return 0
+        line = self._entries.get(_likeness(action))
+        if line is None:
+            return 0
+        while line and now - line[0][0] >= _REPEAT_SPAN:
+            line.popleft()
+        return sum(1 for _, command_id in line if command_id != command.command_id)
+
+    # ---- latches
+
+    def trip(self, limit: str, message: str) -> None:
+        if limit not in self.tripped:
+            self.tripped[limit] = message
+            self._on_trip(limit, message)
+
+    def restore_tripped(self, tripped: Mapping[str, str]) -> None:
+        self.tripped.update(tripped)
+
+    def reenable(self, limit: str) -> bool:
+        """False if it was not latched. Counting starts afresh; a loss that still stands trips it again."""
+        if self.tripped.pop(limit, None) is None:
+            return False
+        if limit == "consecutive_failures":
+            self.consecutive_failures = 0
+        if limit == "repeat_throttle":
+            self._entries.clear()
+        return True
+
+    # ---- equity
+
+    def restore_day(self, sample: EquitySampled) -> None:
+        self.day = EquityDay.restored(sample)
+
+    def observe_equity(self) -> None:
+        """After every look at the account: the day's start, its result and the peak."""
+        account = self._book.account
+        if account is None:
+            return
+        today = self._book.broker_time(self._clock.now()).date()
+        self.day = self.day.seen(account, today) if self.day is not None else EquityDay.begin(account, today)
+
+    def check_losses(self) -> None:
+        """Trip the loss limits as soon as the floating result breaks them, also while nobody trades."""
+        account = self._book.account
+        if account is None or self.day is None:
+            return
+        for refusal in (
+            daily_loss_reached(self.day.profit(account), self.day.start_equity, self.limits),
+            drawdown_reached(account, self.day.peak_equity, self.limits),
+        ):
+            if refusal is not None and refusal.latch is not None:
+                self.trip(refusal.latch, refusal.message)
+
+
+def _likeness(action: OpenPosition | PlaceOrder) -> tuple[object, ...]:
+    """What makes two entries the same to the repeat throttle."""
+    if isinstance(action, OpenPosition):
+        return (action.symbol, action.side, action.volume)
+    return (action.symbol, action.kind, action.volume, action.price)
