@@ -113,14 +113,18 @@ def _start(checkout: environment.Checkout, arguments: list[str]) -> int:
 
 
 def hand_over(command: list[str]) -> int:
-    """Become `command`: its exit code is ours, and Ctrl+C and every other signal reach it alone.
-
-    Windows cannot replace a process, so there it runs as a child that the console's Ctrl+C reaches directly.
-    """
+    """Become `command`: its exit code is ours, and Ctrl+C and every other signal reach it alone."""
     sys.stdout.flush()
     sys.stderr.flush()
     if os.name != "nt":
         os.execv(command[0], command)
+    return as_child(command)
+
+
+def as_child(command: list[str]) -> int:
+    """Exit code of `command` as a child: Windows cannot replace a process. The console gives Ctrl+C to both; only
+    the child answers it.
+    """
     previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         return subprocess.run(command, check=False).returncode

@@ -142,9 +142,10 @@ def make_ready(checkout: Checkout, profile: str, *, fresh: bool = False) -> None
 
 
 def _make(checkout: Checkout, profile: str, progress: Progress, *, fresh: bool) -> None:
+    # Taken before the work begins: a lock that changes meanwhile makes the result stale, as it should.
+    stamp = wanted_stamp(checkout, profile)
     _check_space(checkout, profile)
-    stamp = read_stamp(checkout)
-    made_for = stamp.get("profile") if stamp else None
+    made_for = (read_stamp(checkout) or {}).get("profile")
     growing = (
         not fresh
         and isinstance(made_for, str)
@@ -163,14 +164,14 @@ def _make(checkout: Checkout, profile: str, progress: Progress, *, fresh: bool) 
         packages.create_environment(base_python(), checkout.venv, progress)
     packages.install(checkout.python, checkout.lock(profile), checkout.notes / "pip.log", progress)
     packages.link_project(checkout.python, checkout.root, checkout.medulla)
-    _write_stamp(checkout, profile)
+    _write_stamp(checkout, stamp)
     checkout.under_way.unlink(missing_ok=True)
 
 
-def _write_stamp(checkout: Checkout, profile: str) -> None:
+def _write_stamp(checkout: Checkout, stamp: dict[str, object]) -> None:
     unfinished = checkout.stamp.with_suffix(".new")
     with unfinished.open("w", encoding="utf-8") as file:
-        json.dump(wanted_stamp(checkout, profile), file, indent=1)
+        json.dump(stamp, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(checkout.stamp)

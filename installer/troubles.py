@@ -64,12 +64,10 @@ def of_pip(output: str, log: Path) -> str:
     for pattern, sentence in _OF_PIP:
         if re.search(pattern, output):
             return f"{sentence} [details: {log}]"
-    if missing := re.search(
-        r"(?:No matching distribution found for|from versions: none\)?.*for) (\S+)", output
-    ):
+    if missing := re.search(r"No matching distribution found for (\S+)", output):
         return (
-            f"the package index has no ready-made {missing.group(1)} for this Python and machine: "
-            f"use 64-bit Python 3.11, 3.12 or 3.13 on Windows or Linux [details: {log}]"
+            f"the package index has no ready-made {missing.group(1)} for this Python and machine, or did not "
+            f"answer: check the network, and use 64-bit Python 3.11, 3.12 or 3.13 on Windows or Linux [details: {log}]"
         )
     said = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in said if line.upper().startswith("ERROR")] or said
