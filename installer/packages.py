@@ -136,8 +136,12 @@ def link_project(python: Path, root: Path, program: Path) -> None:
         [str(python), "-I", "-c", "import json, sysconfig; print(json.dumps(sysconfig.get_path('purelib')))"],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if asked.returncode != 0:
+        raise SetUpError(
+            f"the new environment does not run ({asked.stderr.strip()[-200:]}); start again with: setup --fresh"
+        )
     library = Path(json.loads(asked.stdout))
     for older in library.glob(f"{name}-*.dist-info"):
         for file in older.iterdir():
