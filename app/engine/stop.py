@@ -1,0 +1,365 @@
+"""The stop thread: owns the way to stop that nothing else can block (ARCHITECTURE §5).
+
+It has the latch, the latch store, a loopback socket of its own, the stop file and a channel of its own to the terminal. It works
+while the asyncio loop is blocked, the journal is locked and the brain floods. It never waits for any of them.
+
+Order of effects: memory latch → stop frame to the terminal → latch on disk → the engine is told (queue, journal, orders).
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.domain.trading_state import Actor, TradingState, TradingStatus
+from app.engine.broker import StopChannel
+from app.engine.latch import Latch
+from app.engine.ports import Clock, LatchStore
+from app.engine.snapshots import StopReceipt
+
+_TICK = 0.05
+"""Seconds between looks at the stop file."""
+_FRAME_TIMEOUT = 0.25
+_GIVE_UP_PROVING = 2.0
+"""After this long without the terminal's word a person is told what to do by hand; the frame is repeated all the same."""
+_MOST_CLIENTS = 16
+_MOST_BYTES = 4096
+_CLIENT_PATIENCE = 5.0
+
+BY_HAND = (
+    "press the Algo Trading button in the MetaTrader terminal so that it is off",
+    "check open orders and positions in the terminal or by your broker's phone",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StopOrder:
+    """One press, from wherever it came."""
+
+    reason: str
+    by: Actor
+    close_positions: bool
+    pressed: float
+    """Monotonic seconds."""
+
+
+@dataclass(slots=True)
+class _Client:
+    connection: socket.socket
+    received: bytes
+    since: float
+
+
+class StopThread:
+    """Start it first, end it last."""
+
+    def __init__(
+        self,
+        *,
+        latch: Latch,
+        store: LatchStore,
+        channel: StopChannel,
+        clock: Clock,
+        stop_file: Path,
+        token: str,
+        close_positions: bool,
+        on_stopped: Callable[[StopOrder], None],
+        port: int = 0,
+    ) -> None:
+        """`on_stopped` is called in this thread after each press; it must hand over and return at once."""
+        self._latch = latch
+        self._store = store
+        self._channel = channel
+        self._clock = clock
+        self._stop_file = stop_file
+        self._token = token
+        self._close_positions = close_positions
+        self._on_stopped = on_stopped
+        self._orders: deque[StopOrder] = deque()
+        self._saves: deque[Future[None]] = deque()
+        self._ending = threading.Event()
+        self._awake, self._waker = socket.socketpair()
+        self._awake.setblocking(False)
+        self._waker.setblocking(False)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=_MOST_CLIENTS)
+        self._listener.setblocking(False)
+        self._clients: dict[int, _Client] = {}
+        self._selector = selectors.DefaultSelector()
+        self._unproved: StopOrder | None = None
+        self._receipt_lock = threading.Lock()
+        self._proofs: dict[str, str] = {}
+        self._last: StopOrder | None = None
+        self._file_seen = False
+        self._thread = threading.Thread(target=self._run, name="medulla-stop", daemon=True)
+
+    @property
+    def port(self) -> int:
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
+    def latch(self) -> Latch:
+        return self._latch
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread. The latch stays as it is, in memory and on disk."""
+        self._ending.set()
+        self._wake()
+        self._thread.join(timeout=5)
+
+    # ------------------------------------------------------------ from any thread
+
+    def engage(self, *, reason: str, by: Actor, close_positions: bool | None = None) -> TradingStatus:
+        """Stop. Latched when this returns; everything else follows in the stop thread."""
+        status = self._latch.engage(reason=reason, by=by, at=self._clock.now())
+        closing = self._close_positions if close_positions is None else close_positions
+        self._orders.append(StopOrder(reason, by, closing, self._clock.monotonic()))
+        self._wake()
+        return status
+
+    def save(self) -> Future[None]:
+        """Write the latch as it stands to its store, in this thread; the future tells when it is durable."""
+        done: Future[None] = Future()
+        self._saves.append(done)
+        self._wake()
+        return done
+
+    def prove(self, what: str, how: str) -> None:
+        """A line for the receipt, from whoever can prove it."""
+        with self._receipt_lock:
+            self._proofs[what] = how
+
+    def forget_proofs(self) -> None:
+        """A reset closes the story of a stop."""
+        with self._receipt_lock:
+            self._proofs.clear()
+            self._last = None
+            self._unproved = None
+
+    def receipt(self) -> StopReceipt | None:
+        """What is proved of the last stop, as it stands now; None while nothing is latched."""
+        status = self._latch.status
+        if status.state is not TradingState.HALTED:
+            return None
+        with self._receipt_lock:
+            proofs = tuple(self._proofs.values())
+            open_stop = self._unproved
+        overdue = open_stop is not None and self._clock.monotonic() - open_stop.pressed > _GIVE_UP_PROVING
+        return StopReceipt(
+            latched=True,
+            epoch=status.epoch,
+            reason=status.reason,
+            by=status.by.value,
+            at=status.since,
+            proofs=("latched", *proofs),
+            todo=BY_HAND if overdue else (),
+        )
+
+    # ------------------------------------------------------------ in the thread
+
+    def _wake(self) -> None:
+        try:
+            self._waker.send(b"!")
+        except (BlockingIOError, OSError):
+            return  # it is awake already, or gone
+
+    def _run(self) -> None:
+        self._selector.register(self._awake, selectors.EVENT_READ)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        try:
+            while not self._ending.is_set():
+                for key, _ in self._selector.select(_TICK):
+                    if key.fileobj is self._awake:
+                        self._drain_wakes()
+                    elif key.fileobj is self._listener:
+                        self._accept()
+                    else:
+                        self._read(self._clients[key.fd])
+                self._look_for_stop_file()
+                self._serve()
+                self._drop_slow_clients()
+            self._serve()
+        finally:
+            self._close_sockets()
+
+    def _serve(self) -> None:
+        """Everything asked since the last turn: stops before saves."""
+        while self._orders:
+            self._carry_out(self._orders.popleft())
+        if self._unproved is not None:
+            self._send_frame(self._unproved)
+        while self._saves:
+            done = self._saves.popleft()
+            try:
+                self._store.save(self._latch.status)
+            except OSError as fault:
+                done.set_exception(fault)
+            else:
+                done.set_result(None)
+
+    def _carry_out(self, order: StopOrder) -> None:
+        with self._receipt_lock:
+            if self._last is None:
+                self._last = order
+            self._unproved = order
+        self._on_stopped_safely(order)
+        self._send_frame(order)
+        try:
+            self._store.save(self._latch.status)
+        except OSError as fault:
+            self.prove(
+                "disk", f"latch NOT on disk: {fault.strerror or fault}; it holds while this program runs"
+            )
+        else:
+            self.prove("disk", "latch on disk")
+
+    def _on_stopped_safely(self, order: StopOrder) -> None:
+        try:
+            self._on_stopped(order)
+        except RuntimeError:
+            self.prove("engine", "the engine's loop is gone; the latch holds")
+
+    def _send_frame(self, order: StopOrder) -> None:
+        answer = self._channel.send_stop(
+            reason=order.reason,
+            epoch=self._latch.status.epoch,
+            cancel_orders=True,
+            close_positions=order.close_positions,
+            timeout=_FRAME_TIMEOUT,
+        )
+        if answer.acknowledged:
+            self.prove("terminal", "terminal acknowledged")
+            with self._receipt_lock:
+                if self._unproved is order:
+                    self._unproved = None
+        else:
+            self.prove("terminal", f"terminal NOT acknowledged: {answer.detail}")
+
+    def _look_for_stop_file(self) -> None:
+        exists = self._stop_file.exists()
+        if exists and not self._file_seen:
+            reason, by = _stop_file_words(self._stop_file)
+            self.engage(reason=f"stop file: {reason}", by=by)
+        self._file_seen = exists
+
+    # ------------------------------------------------------------ its socket
+
+    def _drain_wakes(self) -> None:
+        try:
+            while self._awake.recv(4096):
+                pass
+        except (BlockingIOError, OSError):
+            return
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        if len(self._clients) >= _MOST_CLIENTS:
+            connection.close()
+            return
+        connection.setblocking(False)
+        client = _Client(connection, b"", self._clock.monotonic())
+        self._clients[connection.fileno()] = client
+        self._selector.register(connection, selectors.EVENT_READ)
+
+    def _read(self, client: _Client) -> None:
+        try:
+            data = client.connection.recv(_MOST_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        client.received += data
+        if not data or len(client.received) > _MOST_BYTES:
+            self._drop(client)
+            return
+        if b"\n" in client.received:
+            line, _, client.received = client.received.partition(b"\n")
+            reply = self._answer(line)
+            if reply is None:
+                self._drop(client)
+                return
+            try:
+                client.connection.sendall(json.dumps(reply).encode() + b"\n")
+            except OSError:
+                self._drop(client)
+
+    def _answer(self, line: bytes) -> dict[str, object] | None:
+        """The reply to one request; None: not ours, hang up without a word."""
+        try:
+            request = json.loads(line)
+            token = str(request["token"])
+            command = request["cmd"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        if not hmac.compare_digest(token.encode(), self._token.encode()):
+            return None
+        if command == "stop":
+            closing = request.get("close_positions")
+            reason = str(request.get("reason") or "no reason given")[:200]
+            self.engage(
+                reason=reason,
+                by=Actor.OPERATOR,
+                close_positions=closing if isinstance(closing, bool) else None,
+            )
+            self._serve()
+        elif command != "status":
+            return {"error": "cmd must be stop or status"}
+        return self._describe()
+
+    def _describe(self) -> dict[str, object]:
+        status, receipt = self._latch.status, self.receipt()
+        return {
+            "latched": status.state is TradingState.HALTED,
+            "state": status.state.value,
+            "epoch": status.epoch,
+            "reason": status.reason,
+            "by": status.by.value,
+            "proofs": list(receipt.proofs) if receipt else [],
+            "todo": list(receipt.todo) if receipt else [],
+        }
+
+    def _drop_slow_clients(self) -> None:
+        now = self._clock.monotonic()
+        for client in [item for item in self._clients.values() if now - item.since > _CLIENT_PATIENCE]:
+            self._drop(client)
+
+    def _drop(self, client: _Client) -> None:
+        self._clients.pop(client.connection.fileno(), None)
+        self._selector.unregister(client.connection)
+        client.connection.close()
+
+    def _close_sockets(self) -> None:
+        for client in tuple(self._clients.values()):
+            self._drop(client)
+        self._selector.close()
+        for end in (self._listener, self._awake, self._waker):
+            end.close()
+        self._channel.close()
+
+
+def _stop_file_words(path: Path) -> tuple[str, Actor]:
+    """Whatever is in the file, its presence stops; the words are only for the record."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")[:1000]
+    except OSError:
+        return "found, not readable", Actor.OPERATOR
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return text.strip()[:200] or "found", Actor.OPERATOR
+    reason = content.get("reason") if isinstance(content, dict) else None
+    return str(reason or "found")[:200], Actor.OPERATOR
