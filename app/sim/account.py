@@ -47,10 +47,10 @@ class Money:
         """Realised profit in the account's currency, cents."""
         return cents(side.sign * (closed - opened) * volume * item.contract_size * self.rate(item))
 
-    def margin(self, item: Instrument, volume: Decimal, price: Decimal) -> Decimal:
-        """Margin of `volume` lots opened at `price`, not rounded."""
-        base = volume * item.contract_size * item.margin_factor / self.leverage
-        return base if item.margin_in_base else base * price * self.rate(item)
+    def margin(self, item: Instrument, volume: Decimal, cost: Decimal) -> Decimal:
+        """Margin of `volume` lots that cost `cost` (lots times open price), not rounded."""
+        units = volume if item.margin_in_base else cost * self.rate(item)
+        return units * item.contract_size * item.margin_factor / self.leverage
 
     def used_margin(self, extra: tuple[str, Side, Decimal, Decimal] | None = None) -> Decimal:
         """Margin of everything open; of both sides of a hedged symbol the larger counts.
@@ -66,10 +66,7 @@ class Money:
                 volume, cost = exposure.volume, exposure.cost
                 if extra is not None and extra[0] == symbol and extra[1] is side:
                     volume, cost = volume + extra[2], cost + extra[2] * extra[3]
-                if volume <= 0:
-                    sides.append(Decimal(0))
-                    continue
-                sides.append(self.margin(item, volume, cost / volume))
+                sides.append(self.margin(item, volume, cost))
             total += max(sides)
         return cents(total)
 

@@ -42,8 +42,7 @@ class AppendOnlyFile:
         whole = content.rfind(b"\n") + 1
         if whole != len(content):
             os.truncate(self.path, whole)
-        for line in content[:whole].split(b"\n")[:-1]:
-            yield line
+        yield from content[:whole].split(b"\n")[:-1]
 
     def open(self) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
