@@ -283,6 +283,7 @@ class StopThread:
         except OSError:
             data = b""
         client.received += data
+        client.since = self._clock.monotonic()
         if not data or len(client.received) > _MOST_BYTES:
             self._drop(client)
             return
