@@ -103,7 +103,7 @@ def _follow(pip: "subprocess.Popen[str]", notes: TextIO, said: list[str], progre
         for line in pip.stdout or ():
             said.append(line)
             notes.write(line)
-            arrived += line.startswith("Collecting ")
+            arrived += line.startswith(("Collecting ", "Processing "))
             size = re.match(r"\s*Downloading (\S+?)-\S+ \((\d+(?:\.\d+)?) MB\)", line)
             if size and float(size.group(2)) >= _LARGE_MB:
                 progress.say(f"  downloading {size.group(1)} ({size.group(2)} MB)")

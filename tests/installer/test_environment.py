@@ -103,7 +103,7 @@ def test_too_little_disk_space_is_said_before_anything_is_fetched(
     checkout: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 12_000_000))
-    with pytest.raises(SetUpError, match="12 MB free, about 1000 MB needed"):
+    with pytest.raises(SetUpError, match="12 MB free, about 900 MB needed"):
         environment.make_ready(checkout, "test")
     assert environment.serves(checkout, "desktop")
 
