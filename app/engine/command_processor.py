@@ -1,7 +1,7 @@
 """The validating priority command processor: from the queue to the terminal and back (ARCHITECTURE §3).
 
     begin      the gate says yes → DISPATCHED is appended to the journal
-    committed  DISPATCHED is on disk → last look at latch, expiry and limits → the frame is handed over, nothing awaited in between
+    committed  DISPATCHED is on disk → last look at expiry, latch and limits → the frame is handed over, without awaiting anything
     answered   the result is appended → on disk → the brain hears of it
 
 Each step is a plain function hung on the step before, so there is no place where something could slip in between. Nothing is ever
@@ -32,6 +32,7 @@ from app.engine.book import Book
 from app.engine.broker import Broker
 from app.engine.command_queue import CommandQueue
 from app.engine.desk import CommandDesk, CommandInHand
+from app.engine.latch import Latch
 from app.engine.outbox import Outbox
 from app.engine.outcomes import event_of, plain_result, tag_of, terms_for
 from app.engine.ports import Clock
@@ -61,6 +62,7 @@ class CommandProcessor:
         links: Links,
         outbox: Outbox,
         clock: Clock,
+        latch: Latch,
         keeper: TaskKeeper,
         options: ProcessorOptions,
         on_unknown: Callable[[CommandInHand], None],
@@ -73,6 +75,7 @@ class CommandProcessor:
         self._links = links
         self._outbox = outbox
         self._clock = clock
+        self._latch = latch
         self._keeper = keeper
         self._options = options
         self._on_unknown = on_unknown
@@ -229,11 +232,14 @@ class CommandProcessor:
             self._landed(item)
             self._expire(item, "expired before it could be sent")
             return
-        refusal = self._gate.check(item.command)
+        with self._latch.hold():
+            refusal = self._gate.check(item.command) or self._send(item, now)
         if refusal is not None:
             self._landed(item)
             self._refuse(item, refusal)
-            return
+
+    def _send(self, item: CommandInHand, now: float) -> Refusal | None:
+        """Hand the frame over. A refusal means that it certainly did not leave."""
         spec = self._book.specs.get(item.symbol) if item.symbol is not None else None
         terms = terms_for(
             item,
@@ -245,10 +251,9 @@ class CommandProcessor:
         try:
             answer = self._broker.send(item.command, terms)
         except TerminalUnavailable as fault:
-            self._landed(item)
-            self._refuse(item, Refusal("TERMINAL_LOST", f"certainly not sent: {fault}"))
-            return
+            return Refusal("TERMINAL_LOST", f"certainly not sent: {fault}")
         answer.add_done_callback(lambda got: self._answered(item, got.result()))
+        return None
 
     # ------------------------------------------------------------ answered
 

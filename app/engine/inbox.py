@@ -1,7 +1,7 @@
 """The door: what the brain sends is recognised, checked, journalled, acknowledged and queued, in this order (PROTOCOL §4, §6).
 
-A command that is taken in is on disk before the brain hears ACCEPTED. A command that is turned away is on disk too. The same id with
-the same content gets the stored answer, whenever it comes; with other content it is a conflict and an alert.
+A command that is taken in is on disk before the brain hears ACCEPTED. A command that is turned away is on disk too. The same id
+with the same content gets the stored answer, whenever it comes; with other content it is a conflict and an alert.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Engaging it is one assignment under a lock: nothing that can block, fail or wait
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
 
@@ -17,7 +18,7 @@ class Latch:
     """Holds the current TradingStatus. Reading is lock-free."""
 
     def __init__(self, status: TradingStatus) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._status = status
         self._stops = 0
 
@@ -33,6 +34,13 @@ class Latch:
     def stops(self) -> int:
         """How often it was engaged; lets a slow reset notice a stop that came meanwhile."""
         return self._stops
+
+    def hold(self) -> AbstractContextManager[object]:
+        """While held no stop can come in between: the processor looks at the state and hands a frame over under it.
+
+        Never hold it over anything that can block; a stop waits for it.
+        """
+        return self._lock
 
     def engage(self, *, reason: str, by: Actor, at: datetime) -> TradingStatus:
         """Stop, from any thread. Always succeeds; who stopped first stays on record."""
