@@ -1,7 +1,7 @@
 """Finding out what is: at start, after every reconnection and on a timer, always by the same steps (ARCHITECTURE §3).
 
-A snapshot replaces the live picture, then every command whose outcome is not known is asked of the terminal by its id; the rule that
-decides is pure (domain/reconcile.py). Nothing here ever sends a trade.
+A snapshot replaces the live picture, then every command whose outcome is not known is asked of the terminal by its id; the rule
+that decides is pure (domain/reconcile.py). Nothing here ever sends a trade.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ class Reconciliation:
                 self._recover_sent(item)
             else:
                 self._recover_waiting(item)
+            if item.durable is not None:
+                await item.durable  # whoever hangs on it has been told when this goes on
 
     def _in_hand(self, record: CommandRecord) -> CommandInHand | None:
         command = record.command
