@@ -1,0 +1,270 @@
+"""The local API's client, for the command line and the desktop: find the running engine, ask it, follow its stream. Knows only
+the schemas; no engine code, no Qt. Time-outs can be left out (None) where the event loop's timers are not to be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, ValidationError
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from app.api import runtime_file
+from app.api.schemas import (
+    FIELD_READERS,
+    ROW_KEYS,
+    ROW_MODELS,
+    CommandHistoryModel,
+    CommandsModel,
+    FaultModel,
+    HealthModel,
+    JournalRowsModel,
+    OperateAsk,
+    OrdersModel,
+    PositionsModel,
+    ResetChallengeModel,
+    ResultModel,
+    SnapshotModel,
+    StatusModel,
+    StopReceiptModel,
+    StreamMessage,
+)
+from app.api.tokens import read_token
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class EngineNotRunning(Exception):
+    """No engine answers in this data folder. The message says where was looked and what to do."""
+
+
+class RequestRefused(Exception):
+    """The engine answered no: `code` for programs, the message for a person."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an engine listens, and the token to show it."""
+
+    port: int
+    token: str
+
+
+def find_engine(runtime: Path, token_file: Path) -> Target:
+    """Raises EngineNotRunning, or SecretMissing when the token cannot be read."""
+    info = runtime_file.read(runtime)
+    if info is None or not info.alive or info.api_port == 0:
+        what = "was ended without a farewell" if info is not None else "has not been started"
+        raise EngineNotRunning(
+            f"No engine is running for {runtime.parent} (it {what}). "
+            "Start it with `medulla` or `medulla run --headless`, or name its configuration with --config."
+        )
+    return Target(info.api_port, read_token(token_file))
+
+
+class SnapshotFollower:
+    """Puts stream messages together. No I/O."""
+
+    def __init__(self) -> None:
+        self._seq = 0
+        self._snapshot: SnapshotModel | None = None
+
+    def apply(self, message: StreamMessage) -> SnapshotModel | None:
+        """The picture after this message; None: a message is missing, a snapshot has to be asked for."""
+        if message.type == "snapshot" and message.snapshot is not None:
+            self._seq = message.seq
+            self._snapshot = message.snapshot
+            return self._snapshot
+        if self._snapshot is None or message.seq != self._seq + 1:
+            self._snapshot = None
+            return None
+        self._seq = message.seq
+        update: dict[str, Any] = {
+            name: FIELD_READERS[name].validate_python(value)
+            for name, value in message.changed.items()
+            if name in FIELD_READERS
+        }
+        for name, delta in message.rows.items():
+            if name not in ROW_KEYS:
+                continue
+            key, model = ROW_KEYS[name], ROW_MODELS[name]
+            rows = {getattr(row, key): row for row in getattr(self._snapshot, name)}
+            for row_key in delta.gone:
+                rows.pop(row_key, None)
+            for raw in delta.put:
+                row = model.model_validate(raw)
+                rows[getattr(row, key)] = row
+            order = rows if delta.order is None else delta.order
+            update[name] = tuple(rows[row_key] for row_key in order if row_key in rows)
+        self._snapshot = self._snapshot.model_copy(update=update)
+        return self._snapshot
+
+
+class ApiClient:
+    """One engine's API. Every call raises EngineNotRunning when nothing answers and RequestRefused when the answer is no."""
+
+    def __init__(self, target: Target, *, timeout: float | None = 10.0) -> None:
+        self._target = target
+        self._timeout = timeout
+        self._headers = {"Authorization": f"Bearer {target.token}"}
+        # trust_env off: a system proxy must never see a loopback request, let alone its token.
+        self._http = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{target.port}",
+            headers=self._headers,
+            timeout=timeout,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    # -------------------------------------------------------------- looking
+
+    async def health(self) -> HealthModel:
+        return await self._get("/health", HealthModel)
+
+    async def status(self) -> StatusModel:
+        return await self._get("/status", StatusModel)
+
+    async def positions(self) -> PositionsModel:
+        return await self._get("/positions", PositionsModel)
+
+    async def orders(self) -> OrdersModel:
+        return await self._get("/orders", OrdersModel)
+
+    async def commands(self, limit: int = 200) -> CommandsModel:
+        return await self._get("/commands", CommandsModel, {"limit": limit})
+
+    async def command(self, command_id: str) -> CommandHistoryModel:
+        return await self._get(f"/commands/{command_id}", CommandHistoryModel)
+
+    async def journal_rows(self, after: int = 0, limit: int = 500) -> JournalRowsModel:
+        return await self._get("/journal/rows", JournalRowsModel, {"after": after, "limit": limit})
+
+    async def stop_receipt(self) -> StopReceiptModel:
+        return await self._get("/stop-receipt", StopReceiptModel)
+
+    async def metrics(self) -> str:
+        return (await self._send("GET", "/metrics", None, None)).text
+
+    # -------------------------------------------------------------- acting
+
+    async def emergency_stop(
+        self, *, reason: str, by: str = "operator", close_positions: bool | None = None
+    ) -> StopReceiptModel:
+        ask = {"reason": reason, "by": by, "close_positions": close_positions}
+        return await self._post("/emergency-stop", ask, StopReceiptModel)
+
+    async def pause(self, *, reason: str, by: str = "operator") -> None:
+        await self._send("POST", "/pause", None, {"reason": reason, "by": by})
+
+    async def reset_challenge(self) -> ResetChallengeModel:
+        return await self._post("/reset/challenge", {}, ResetChallengeModel)
+
+    async def reset(self, *, word: str, note: str, by: str = "operator") -> None:
+        await self._send("POST", "/reset", None, {"word": word, "note": note, "by": by})
+
+    async def resume(self, *, by: str = "operator") -> None:
+        await self._send("POST", "/resume", None, {"by": by})
+
+    async def acknowledge_unknown(self, command_id: str, *, note: str, by: str = "operator") -> None:
+        await self._send("POST", f"/unknown/{command_id}/acknowledge", None, {"note": note, "by": by})
+
+    async def reenable_limit(self, name: str, *, note: str, by: str = "operator") -> None:
+        await self._send("POST", f"/limits/{name}/reenable", None, {"note": note, "by": by})
+
+    async def operate(self, ask: OperateAsk) -> ResultModel:
+        return await self._post("/operate", ask.model_dump(mode="json", exclude_unset=True), ResultModel)
+
+    async def retry_brain(self) -> None:
+        await self._send("POST", "/brain/retry", None, {})
+
+    # -------------------------------------------------------------- the stream
+
+    async def follow(self) -> AsyncIterator[SnapshotModel]:
+        """The whole picture after every change, until the connection ends (then EngineNotRunning)."""
+        follower = SnapshotFollower()
+        try:
+            async with connect(
+                f"ws://127.0.0.1:{self._target.port}/stream",
+                additional_headers=self._headers,
+                proxy=None,
+                compression=None,
+                open_timeout=self._timeout,
+                ping_interval=None,
+                close_timeout=self._timeout,
+                max_size=16 * 2**20,
+            ) as socket:
+                async for text in socket:
+                    picture = follower.apply(StreamMessage.model_validate_json(text))
+                    if picture is None:
+                        await socket.send("snapshot")
+                    else:
+                        yield picture
+        except InvalidHandshake as fault:
+            raise RequestRefused(403, "STREAM_REFUSED", f"The engine refused the stream: {fault}") from None
+        except (OSError, ConnectionClosed, TimeoutError) as fault:
+            raise _gone(fault) from None
+        raise _gone(None)
+
+    # -------------------------------------------------------------- how
+
+    async def _get(
+        self, path: str, model: type[Answer], query: Mapping[str, str | int] | None = None
+    ) -> Answer:
+        return _understood(await self._send("GET", path, query, None), model)
+
+    async def _post(self, path: str, ask: Mapping[str, Any], model: type[Answer]) -> Answer:
+        return _understood(await self._send("POST", path, None, ask), model)
+
+    async def _send(
+        self, method: str, path: str, query: Mapping[str, str | int] | None, ask: Mapping[str, Any] | None
+    ) -> httpx.Response:
+        try:
+            response = await self._http.request(method, path, params=query, json=ask)
+        except httpx.HTTPError as fault:
+            raise _gone(fault) from None
+        if response.is_success:
+            return response
+        try:
+            said = FaultModel.model_validate_json(response.content)
+        except ValidationError:
+            said = FaultModel(
+                code="FAILED", message=f"The engine answered {response.status_code}; see its log."
+            )
+        raise RequestRefused(response.status_code, said.code, said.message)
+
+
+def _understood(response: httpx.Response, model: type[Answer]) -> Answer:
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError:
+        raise RequestRefused(
+            response.status_code,
+            "OTHER_VERSION",
+            "The engine is of another version; restart it after an update.",
+        ) from None
+
+
+def _gone(fault: Exception | None) -> EngineNotRunning:
+    detail = f" ({type(fault).__name__}: {fault})" if fault is not None and str(fault) else ""
+    return EngineNotRunning(f"The engine does not answer{detail}. Is it still running? See `medulla doctor`.")

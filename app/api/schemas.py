@@ -1,0 +1,400 @@
+"""What the local API says and takes, as pydantic models: all that the desktop and the command line know of the engine.
+
+Decimals, tickets and magics travel as strings, times as RFC 3339 in UTC. No behaviour of the engine belongs here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+
+
+def _name(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
+
+
+def _digits(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Name = Annotated[str, BeforeValidator(_name)]
+"""An enum's value: `ACTIVE`, `up`, `BUY`, `EXECUTED`."""
+Digits = Annotated[str, BeforeValidator(_digits)]
+"""A ticket or magic number: up to 20 digits, as text."""
+
+
+class Model(BaseModel):
+    """Read from the engine's dataclasses by attribute; frozen; later versions may add fields."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True, extra="ignore")
+
+
+class TradingStatusModel(Model):
+    state: Name
+    """`ACTIVE` | `REDUCING` (paused) | `HALTED` (emergency stop)."""
+    epoch: int
+    reason: str
+    by: Name
+    """`operator` | `brain` | `limit` | `system`."""
+    since: datetime
+
+
+class LinkModel(Model):
+    name: str
+    state: Name
+    """`down` | `connecting` | `up` | `degraded`."""
+    detail: str
+    latency_ms: float | None
+
+
+class AccountModel(Model):
+    login: str
+    server: str
+    currency: str
+    mode: Name
+    margin_mode: Name
+    leverage: int
+    balance: Decimal
+    credit: Decimal
+    equity: Decimal
+    margin: Decimal
+    free_margin: Decimal
+    company: str
+    floating: Decimal
+    margin_level: Decimal | None
+
+
+class PermissionsModel(Model):
+    connected: bool
+    synchronised: bool
+    terminal_trade_allowed: bool
+    ea_trade_allowed: bool
+    account_trade_allowed: bool
+    account_expert_allowed: bool
+    investor_login: bool
+    missing: Annotated[tuple[str, ...], BeforeValidator(lambda v: v() if callable(v) else v)]
+    """What is missing for trading, in words; empty when trading is possible."""
+
+
+class PositionModel(Model):
+    ticket: Digits
+    identifier: Digits
+    symbol: str
+    side: Name
+    volume: Decimal
+    open_price: Decimal
+    stop_loss: Decimal | None
+    take_profit: Decimal | None
+    swap: Decimal
+    profit: Decimal
+    magic: Digits
+    comment: str
+    opened_at: datetime
+    current_price: Decimal | None
+
+
+class OrderModel(Model):
+    ticket: Digits
+    symbol: str
+    kind: Name
+    volume: Decimal
+    price: Decimal
+    stop_limit_price: Decimal | None
+    stop_loss: Decimal | None
+    take_profit: Decimal | None
+    expiration: datetime | None
+    magic: Digits
+    comment: str
+    placed_at: datetime
+
+
+class QuoteModel(Model):
+    symbol: str
+    bid: Decimal
+    ask: Decimal
+    time: datetime
+    volume: int
+
+
+class CloseDetailModel(Model):
+    ticket: Digits
+    outcome: Name
+    volume: Decimal
+    price: Decimal | None
+    retcode: int | None
+    message: str | None
+
+
+class ResultModel(Model):
+    command_id: str
+    outcome: Name
+    execution_time: int
+    """Milliseconds."""
+    ticket: Digits | None
+    price: Decimal | None
+    slippage: Decimal | None
+    volume: Decimal | None
+    requested_volume: Decimal | None
+    code: str | None
+    retcode: int | None
+    message: str | None
+    attempts: int
+    reconciled: bool
+    details: tuple[CloseDetailModel, ...]
+
+
+class CommandModel(Model):
+    command_id: str
+    action: str
+    symbol: str | None
+    ticket: Digits | None
+    volume: Decimal | None
+    side: str | None
+    priority: str
+    strategy_id: str | None
+    state: str
+    received_at: datetime
+    queue_ms: float | None
+    broker_ms: float | None
+    total_ms: float | None
+    result: ResultModel | None
+
+
+class LimitModel(Model):
+    name: str
+    now: Decimal
+    limit: Decimal | None
+    state: str
+    """`ok` | `warning` | `reached` | `latched`."""
+    explanation: str
+
+
+class LatencyModel(Model):
+    hop: str
+    count: int
+    p50: float
+    p95: float
+    p99: float
+
+
+class CountersModel(Model):
+    received: int
+    accepted: int
+    turned_away: int
+    duplicates: int
+    executed: int
+    partial: int
+    rejected: int
+    refused: int
+    expired: int
+    withdrawn: int
+    stopped: int
+    unknown: int
+    operator: int
+
+
+class StatusModel(Model):
+    """The engine at one moment, without its lists."""
+
+    at: datetime
+    executor_id: str
+    version: str
+    ready: bool
+    status: TradingStatusModel
+    links: tuple[LinkModel, ...]
+    account: AccountModel | None
+    permissions: PermissionsModel | None
+    daily_profit: Decimal | None
+    queue_depth: int
+    unknown_commands: tuple[str, ...]
+    limits: tuple[LimitModel, ...]
+    latencies: tuple[LatencyModel, ...]
+    counters: CountersModel
+    unsigned_allowed: bool
+    warnings: tuple[str, ...] = ()
+    """What is wrong with the configuration, one line each."""
+
+
+class SnapshotModel(StatusModel):
+    """All of it."""
+
+    positions: tuple[PositionModel, ...]
+    orders: tuple[OrderModel, ...]
+    quotes: tuple[QuoteModel, ...]
+    commands: tuple[CommandModel, ...]
+
+
+class PositionsModel(Model):
+    positions: tuple[PositionModel, ...]
+
+
+class OrdersModel(Model):
+    orders: tuple[OrderModel, ...]
+
+
+class CommandsModel(Model):
+    commands: tuple[CommandModel, ...]
+
+
+class JournalRowModel(Model):
+    seq: int
+    at: datetime
+    kind: str
+    command_id: str | None
+    payload: Mapping[str, Any]
+    hash: str
+
+
+class JournalRowsModel(Model):
+    rows: tuple[JournalRowModel, ...]
+    next_after: int
+    """Give it as `after` for the rows that follow."""
+
+
+class CommandHistoryModel(Model):
+    """One command's whole story out of the journal."""
+
+    command_id: str
+    state: Name
+    received_at: datetime
+    dispatched_at: datetime | None
+    tag: str | None
+    results: tuple[ResultModel, ...]
+    rows: tuple[JournalRowModel, ...]
+
+
+class StopReceiptModel(Model):
+    latched: bool
+    epoch: int
+    reason: str
+    by: str
+    at: datetime
+    proofs: tuple[str, ...]
+    todo: tuple[str, ...]
+
+
+class ResetChallengeModel(Model):
+    word: str
+    unknown: tuple[str, ...]
+    expires_in: float
+    """Seconds."""
+
+
+class HealthModel(Model):
+    alive: bool
+    ready: bool
+
+
+class DoneModel(Model):
+    done: bool = True
+
+
+class FaultModel(Model):
+    """Every answer that is not 2xx."""
+
+    code: str
+    message: str
+
+
+# ------------------------------------------------------------------ requests
+
+
+class Ask(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Person = Annotated[str, Field(min_length=1, max_length=100)]
+Sentence = Annotated[str, Field(max_length=500)]
+
+
+class StopAsk(Ask):
+    reason: Sentence = "emergency stop"
+    by: Person = "operator"
+    close_positions: bool | None = None
+    """None: as configured (`safety.stop_closes_positions`)."""
+
+
+class PauseAsk(Ask):
+    reason: Sentence = "paused"
+    by: Person = "operator"
+
+
+class ResetAsk(Ask):
+    word: Annotated[str, Field(min_length=1, max_length=100)]
+    note: Sentence = ""
+    by: Person = "operator"
+
+
+class ByAsk(Ask):
+    by: Person = "operator"
+
+
+class NoteAsk(Ask):
+    note: Annotated[str, Field(min_length=1, max_length=500)]
+    by: Person = "operator"
+
+
+class OperateAsk(Ask):
+    """An operator's own trade command: it may reduce or amend, never add exposure. Fields as in PROTOCOL §4.1.
+
+    For amendments an absent field stays unchanged and `"0"` removes it.
+    """
+
+    action: Literal["CLOSE_POSITION", "CLOSE_ALL", "CANCEL_ORDER", "MODIFY_POSITION", "MODIFY_ORDER"]
+    by: Person = "operator"
+    ticket: Digits | None = None
+    volume: Decimal | None = None
+    symbol: str | None = None
+    magic: Digits | None = None
+    price: Decimal | None = None
+    stop_limit_price: Decimal | None = None
+    stop_loss: Decimal | None = None
+    take_profit: Decimal | None = None
+
+
+# ------------------------------------------------------------------ the stream
+
+
+class RowsDelta(Model):
+    """How a keyed list changed: rows to put (new or changed), keys gone, and the order of keys if it is another."""
+
+    put: tuple[dict[str, Any], ...] = ()
+    gone: tuple[str, ...] = ()
+    order: tuple[str, ...] | None = None
+
+
+class StreamMessage(Model):
+    """`snapshot` starts the count at its `seq`; each `delta` has the next number. A gap means: ask for a snapshot."""
+
+    type: Literal["snapshot", "delta"]
+    seq: int
+    snapshot: SnapshotModel | None = None
+    changed: dict[str, Any] = Field(default_factory=dict)
+    """Whole fields of SnapshotModel by name."""
+    rows: dict[str, RowsDelta] = Field(default_factory=dict)
+
+
+ROW_KEYS: dict[str, str] = {
+    "positions": "ticket",
+    "orders": "ticket",
+    "quotes": "symbol",
+    "commands": "command_id",
+}
+"""Keyed lists of a snapshot and the field that names a row."""
+ROW_MODELS: dict[str, type[Model]] = {
+    "positions": PositionModel,
+    "orders": OrderModel,
+    "quotes": QuoteModel,
+    "commands": CommandModel,
+}
+FIELD_READERS: dict[str, TypeAdapter[Any]] = {
+    name: TypeAdapter(field.annotation)
+    for name, field in SnapshotModel.model_fields.items()
+    if name not in ROW_KEYS and name != "warnings" and field.annotation is not None
+}
+"""How each field of a snapshot that is no keyed list is read and written by itself."""

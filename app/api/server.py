@@ -1,0 +1,370 @@
+"""The local API on the engine's own loop: FastAPI routes that hand every request to EngineControl, and the server that carries
+them on 127.0.0.1. It decides nothing; what it refuses, it refuses in words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from typing import TypeVar
+
+import uvicorn
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.exceptions import HTTPException
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException as RoutingFault
+
+from app.api.actions import action_of
+from app.api.guard import Guard
+from app.api.schemas import (
+    ByAsk,
+    CommandHistoryModel,
+    CommandModel,
+    CommandsModel,
+    DoneModel,
+    FaultModel,
+    HealthModel,
+    JournalRowModel,
+    JournalRowsModel,
+    NoteAsk,
+    OperateAsk,
+    OrderModel,
+    OrdersModel,
+    PauseAsk,
+    PositionModel,
+    PositionsModel,
+    ResetAsk,
+    ResetChallengeModel,
+    ResultModel,
+    StatusModel,
+    StopAsk,
+    StopReceiptModel,
+)
+from app.api.stream import serve_stream
+from app.api.tokens import Tokens
+from app.domain.errors import (
+    ConfigurationError,
+    IllegalTransition,
+    InvalidValue,
+    JournalFailed,
+    TerminalUnavailable,
+)
+from app.domain.values import CommandId
+from app.engine.control import EngineControl, Refused
+from app.engine.tasks import TaskKeeper
+from app.protocol import strict_json
+
+JOURNAL_TIMEOUT = 5.0
+"""Seconds a reader waits for the journal. A stop never waits for it."""
+_MOST_ROWS = 1000
+_START_TIMEOUT = 10.0
+
+Asked = TypeVar("Asked", bound=BaseModel)
+Read = TypeVar("Read")
+
+
+def _reply(model: BaseModel, status: int = 200) -> Response:
+    return Response(model.model_dump_json(), status, media_type="application/json")
+
+
+def _fault(status: int, code: str, message: str) -> Response:
+    return _reply(FaultModel(code=code, message=message), status)
+
+
+class _BadRequest(Exception):
+    """What was asked cannot be understood; nothing was done."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+async def _asked(request: Request, model: type[Asked]) -> Asked:
+    """The body, read as strictly as a brain's frame; an empty one stands for all defaults."""
+    raw = await request.body()
+    try:
+        return model.model_validate(strict_json.loads(raw) if raw.strip() else {})
+    except strict_json.InvalidJson as fault:
+        raise _BadRequest("INVALID_JSON", str(fault)) from None
+    except ValidationError as faults:
+        first = faults.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise _BadRequest("INVALID_REQUEST", f"{field}: {first['msg']}") from None
+
+
+async def _in_time(reading: Awaitable[Read]) -> Read:
+    async with asyncio.timeout(JOURNAL_TIMEOUT):
+        return await reading
+
+
+def _number(request: Request, name: str, default: int, least: int, most: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 18 and least <= int(text) <= most):
+        raise _BadRequest("INVALID_REQUEST", f"{name}: must be a whole number from {least} to {most}")
+    return int(text)
+
+
+def create_app(control: EngineControl, warnings: Sequence[str] = ()) -> FastAPI:
+    """The routes alone, without guard or socket."""
+    app = FastAPI(title="Medulla", docs_url=None, redoc_url=None, openapi_url=None)
+    _add_looking(app, control, tuple(warnings))
+    _add_acting(app, control)
+    _add_faults(app)
+    return app
+
+
+def _add_looking(app: FastAPI, control: EngineControl, warnings: tuple[str, ...]) -> None:
+    @app.get("/health")
+    async def health() -> Response:
+        return _reply(HealthModel(alive=True, ready=control.snapshot().ready))
+
+    @app.get("/status")
+    async def status() -> Response:
+        model = StatusModel.model_validate(control.snapshot())
+        return _reply(model.model_copy(update={"warnings": warnings}))
+
+    @app.get("/positions")
+    async def positions() -> Response:
+        rows = tuple(PositionModel.model_validate(row) for row in control.snapshot().positions)
+        return _reply(PositionsModel(positions=rows))
+
+    @app.get("/orders")
+    async def orders() -> Response:
+        rows = tuple(OrderModel.model_validate(row) for row in control.snapshot().orders)
+        return _reply(OrdersModel(orders=rows))
+
+    @app.get("/commands")
+    async def commands(request: Request) -> Response:
+        limit = _number(request, "limit", 200, 1, 200)
+        rows = tuple(CommandModel.model_validate(row) for row in control.snapshot().commands[:limit])
+        return _reply(CommandsModel(commands=rows))
+
+    @app.get("/commands/{command_id}")
+    async def command(command_id: str) -> Response:
+        wanted = CommandId(command_id)
+        record = await _in_time(control.journal.command(wanted))
+        if record is None:
+            return _fault(404, "UNKNOWN_COMMAND", f"The journal has no command {wanted}.")
+        rows = await _in_time(control.journal.rows(command_id=wanted, limit=_MOST_ROWS))
+        return _reply(
+            CommandHistoryModel(
+                command_id=record.command_id,
+                state=record.state.value,
+                received_at=record.received_at,
+                dispatched_at=record.dispatched_at,
+                tag=record.tag,
+                results=tuple(ResultModel.model_validate(result) for result in record.results),
+                rows=tuple(JournalRowModel.model_validate(row) for row in rows),
+            )
+        )
+
+    @app.get("/journal/rows")
+    async def journal_rows(request: Request) -> Response:
+        after = _number(request, "after", 0, 0, 2**62)
+        limit = _number(request, "limit", 500, 1, _MOST_ROWS)
+        rows = await _in_time(control.journal.rows(after=after, limit=limit))
+        return _reply(
+            JournalRowsModel(
+                rows=tuple(JournalRowModel.model_validate(row) for row in rows),
+                next_after=rows[-1].seq if rows else after,
+            )
+        )
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(control.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/stop-receipt")
+    async def stop_receipt() -> Response:
+        receipt = control.stop_receipt()
+        if receipt is None:
+            return _fault(
+                404, "NEVER_STOPPED", "There was no emergency stop in this run, and none is latched."
+            )
+        return _reply(StopReceiptModel.model_validate(receipt))
+
+    @app.websocket("/stream")
+    async def stream(websocket: WebSocket) -> None:
+        await serve_stream(websocket, control, warnings)
+
+
+def _add_acting(app: FastAPI, control: EngineControl) -> None:
+    @app.post("/emergency-stop")
+    async def emergency_stop(request: Request) -> Response:
+        ask = await _asked(request, StopAsk)
+        receipt = await control.stop(reason=ask.reason, by=ask.by, close_positions=ask.close_positions)
+        return _reply(StopReceiptModel.model_validate(receipt))
+
+    @app.post("/pause")
+    async def pause(request: Request) -> Response:
+        ask = await _asked(request, PauseAsk)
+        await control.pause(reason=ask.reason, by=ask.by)
+        return _reply(DoneModel())
+
+    @app.post("/reset/challenge")
+    async def reset_challenge() -> Response:
+        return _reply(ResetChallengeModel.model_validate(dict(await control.reset_challenge())))
+
+    @app.post("/reset")
+    async def reset(request: Request) -> Response:
+        ask = await _asked(request, ResetAsk)
+        await control.reset(word=ask.word, by=ask.by, note=ask.note)
+        return _reply(DoneModel())
+
+    @app.post("/resume")
+    async def resume(request: Request) -> Response:
+        ask = await _asked(request, ByAsk)
+        await control.resume(by=ask.by)
+        return _reply(DoneModel())
+
+    @app.post("/unknown/{command_id}/acknowledge")
+    async def acknowledge(command_id: str, request: Request) -> Response:
+        ask = await _asked(request, NoteAsk)
+        await control.acknowledge_unknown(CommandId(command_id), by=ask.by, note=ask.note)
+        return _reply(DoneModel())
+
+    @app.post("/limits/{name}/reenable")
+    async def reenable(name: str, request: Request) -> Response:
+        ask = await _asked(request, NoteAsk)
+        await control.reenable_limit(name, by=ask.by, note=ask.note)
+        return _reply(DoneModel())
+
+    @app.post("/operate")
+    async def operate(request: Request) -> Response:
+        ask = await _asked(request, OperateAsk)
+        result = await control.operate(action_of(ask), by=ask.by)
+        return _reply(ResultModel.model_validate(result))
+
+    @app.post("/brain/retry")
+    async def retry_brain() -> Response:
+        control.retry_brain()
+        return _reply(DoneModel())
+
+
+def _add_faults(app: FastAPI) -> None:
+    def on(kind: type[Exception], answer: Callable[[Exception], Response]) -> None:
+        async def handle(_request: Request, fault: Exception) -> Response:
+            return answer(fault)
+
+        app.add_exception_handler(kind, handle)
+
+    on(Refused, lambda fault: _fault(409, getattr(fault, "code", "REFUSED"), str(fault)))
+    on(_BadRequest, lambda fault: _fault(400, getattr(fault, "code", "INVALID_REQUEST"), str(fault)))
+    on(InvalidValue, lambda fault: _fault(400, "INVALID_REQUEST", str(fault)))
+    on(IllegalTransition, lambda fault: _fault(409, "NOT_POSSIBLE", str(fault)))
+    on(
+        TerminalUnavailable,
+        lambda fault: _fault(503, "TERMINAL_LOST", f"No terminal is connected; nothing was sent. {fault}"),
+    )
+    on(
+        JournalFailed,
+        lambda fault: _fault(503, "JOURNAL_FAILED", f"The journal failed; trading is stopped. {fault}"),
+    )
+    on(
+        TimeoutError,
+        lambda _fault_: _fault(
+            504, "TIMED_OUT", "No answer in time; look at the status before asking again."
+        ),
+    )
+    on(RoutingFault, _routing_fault)
+
+
+def _routing_fault(fault: Exception) -> Response:
+    status = fault.status_code if isinstance(fault, HTTPException | RoutingFault) else 500
+    words = {
+        404: ("NO_SUCH_ROUTE", "There is no such address."),
+        405: ("WRONG_METHOD", "Not with this method."),
+    }
+    code, message = words.get(status, ("FAILED", str(fault)))
+    return _fault(status, code, message)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn as a guest: signals belong to the engine, and the host is told when the server listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class ApiServer:
+    """The API's socket and tasks. start(), then close(); both on the engine's loop."""
+
+    def __init__(
+        self, control: EngineControl, *, port: int, tokens: Tokens, warnings: Sequence[str] = ()
+    ) -> None:
+        self._wanted_port = port
+        self._port = 0
+        self._app = Guard(create_app(control, warnings), tokens=tokens, port=lambda: self._port)
+        self._keeper = TaskKeeper("api")
+        self._server: _Uvicorn | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The bound port; 0 before start()."""
+        return self._port
+
+    async def start(self) -> int:
+        """Listen on 127.0.0.1 and return the port. Raises ConfigurationError when the port is taken."""
+        listener = _listen(self._wanted_port)
+        self._port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            self._app,
+            loop="none",
+            http="h11",
+            ws="websockets-sansio",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=64,
+            ws_max_size=4096,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = _Uvicorn(config)
+        self._serving = self._keeper.spawn("server", self._server.serve([listener]))
+        async with asyncio.timeout(_START_TIMEOUT):
+            await self._server.listening.wait()
+        return self._port
+
+    async def close(self) -> None:
+        """Let requests under way end (2 s at most), then let go of the socket."""
+        if self._server is not None and self._serving is not None and not self._serving.done():
+            self._server.should_exit = True
+            await asyncio.wait((self._serving,), timeout=5.0)
+        await self._keeper.close()
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            # Without it another program could bind the same port and take our requests.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+    except OSError as fault:
+        listener.close()
+        raise ConfigurationError(
+            f"api.port: {port}: cannot be opened on 127.0.0.1 ({fault.strerror or fault}): "
+            "allowed: a free port, or 0 for any"
+        ) from None
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,157 @@
+"""The one stream: a snapshot, then numbered deltas of what changed. Each connection gets the difference to what it was sent last,
+so a slow reader gets fewer and larger deltas, never old ones, and costs the engine nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from app.api.schemas import FIELD_READERS, ROW_KEYS, ROW_MODELS, RowsDelta, SnapshotModel, StreamMessage
+from app.engine.control import EngineControl
+from app.engine.snapshots import EngineSnapshot
+from app.engine.tasks import TaskKeeper
+
+LEAST_INTERVAL = 0.05
+"""Seconds between two deltas: 20 a second are all that an eye can use."""
+SEND_TIMEOUT = 10.0
+"""Seconds in which a reader must take a message; one that does not is let go."""
+_GONE = 1001
+
+
+def snapshot_model(snapshot: EngineSnapshot, warnings: Sequence[str]) -> SnapshotModel:
+    return SnapshotModel.model_validate(snapshot).model_copy(update={"warnings": tuple(warnings)})
+
+
+class DeltaWriter:
+    """What one reader knows, and what it has to be told. No I/O."""
+
+    def __init__(self, warnings: Sequence[str]) -> None:
+        self._warnings = warnings
+        self._seq = 0
+        self._last: EngineSnapshot | None = None
+
+    def snapshot(self, now: EngineSnapshot) -> StreamMessage:
+        self._seq += 1
+        self._last = now
+        return StreamMessage(type="snapshot", seq=self._seq, snapshot=snapshot_model(now, self._warnings))
+
+    def delta(self, now: EngineSnapshot) -> StreamMessage | None:
+        """None: nothing changed but the time."""
+        last = self._last
+        if last is None:
+            return self.snapshot(now)
+        changed = {
+            name: adapter.dump_python(
+                adapter.validate_python(getattr(now, name), from_attributes=True), mode="json"
+            )
+            for name, adapter in FIELD_READERS.items()
+            if name != "at" and getattr(now, name) != getattr(last, name)
+        }
+        rows = {}
+        for name in ROW_KEYS:
+            difference = _rows_delta(name, getattr(last, name), getattr(now, name))
+            if difference is not None:
+                rows[name] = difference
+        self._last = now
+        if not changed and not rows:
+            return None
+        changed["at"] = FIELD_READERS["at"].dump_python(now.at, mode="json")
+        self._seq += 1
+        return StreamMessage(type="delta", seq=self._seq, changed=changed, rows=rows)
+
+
+def _rows_delta(name: str, before: Iterable[Any], after: Iterable[Any]) -> RowsDelta | None:
+    if before is after:
+        return None
+    key = ROW_KEYS[name]
+    model = ROW_MODELS[name]
+    old = {str(getattr(row, key)): row for row in before}
+    new = {str(getattr(row, key)): row for row in after}
+    put = tuple(
+        model.model_validate(row).model_dump(mode="json")
+        for row_key, row in new.items()
+        if old.get(row_key) is not row and old.get(row_key) != row
+    )
+    gone = tuple(row_key for row_key in old if row_key not in new)
+    order = tuple(new)
+    if not put and not gone and order == tuple(old):
+        return None
+    return RowsDelta(put=put, gone=gone, order=None if order == tuple(old) else order)
+
+
+class _Wishes:
+    """What the sending side of one connection has to attend to."""
+
+    def __init__(self) -> None:
+        self.wake = asyncio.Event()
+        self.resync = False
+        self.reader_gone = False
+        self.engine_ended = False
+
+
+async def serve_stream(websocket: WebSocket, control: EngineControl, warnings: Sequence[str]) -> None:
+    """Until the reader goes, is too slow, or the engine ends. Any text from the reader asks for a snapshot."""
+    await websocket.accept()
+    wishes = _Wishes()
+    keeper = TaskKeeper("api.stream")
+    keeper.spawn("listen", _listen(websocket, wishes))
+    keeper.spawn("watch", _watch(control, wishes))
+    try:
+        await _feed(websocket, control, DeltaWriter(warnings), wishes)
+    except (WebSocketDisconnect, TimeoutError, RuntimeError):
+        return  # RuntimeError: the connection was closed while a message was on its way.
+    finally:
+        await keeper.close()
+    if not wishes.reader_gone:
+        await websocket.close(_GONE)
+
+
+async def _listen(websocket: WebSocket, wishes: _Wishes) -> None:
+    try:
+        while True:
+            await websocket.receive_text()
+            wishes.resync = True
+            wishes.wake.set()
+    except (
+        WebSocketDisconnect,
+        RuntimeError,
+        KeyError,
+    ):  # KeyError: a binary frame, which means nothing here
+        wishes.reader_gone = True
+        wishes.wake.set()
+
+
+async def _watch(control: EngineControl, wishes: _Wishes) -> None:
+    async for _changed in control.changes():
+        wishes.wake.set()
+    wishes.engine_ended = True
+    wishes.wake.set()
+
+
+async def _feed(websocket: WebSocket, control: EngineControl, writer: DeltaWriter, wishes: _Wishes) -> None:
+    loop = asyncio.get_running_loop()
+    message: StreamMessage | None = writer.snapshot(control.snapshot())
+    sent_at = loop.time()
+    while not wishes.reader_gone:
+        if message is not None:
+            await _send(websocket, message)
+            sent_at = loop.time()
+        if wishes.engine_ended:
+            return
+        await wishes.wake.wait()
+        await asyncio.sleep(max(0.0, sent_at + LEAST_INTERVAL - loop.time()))
+        wishes.wake.clear()
+        if wishes.resync:
+            wishes.resync = False
+            message = writer.snapshot(control.snapshot())
+        else:
+            message = writer.delta(control.snapshot())
+
+
+async def _send(websocket: WebSocket, message: StreamMessage) -> None:
+    async with asyncio.timeout(SEND_TIMEOUT):
+        await websocket.send_text(message.model_dump_json(exclude_defaults=True))
