@@ -11,13 +11,13 @@ from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from app.domain.market import Deal, DealReason, MarginMode, PendingOrder, Position
+from app.domain.market import Deal, MarginMode, PendingOrder, Position
 from app.domain.values import Price, Side, Symbol, Ticket, Volume
 from app.sim import broker_rules as rules
 from app.sim.account import Money, cents
 from app.sim.book import Book
 from app.sim.clock import SimClock
-from app.sim.effects import Effect, from_line, to_line
+from app.sim.effects import Effect, deal_reason, from_line, to_line
 from app.sim.instruments import Instrument
 from app.sim.ledger import AppendOnlyFile, LedgerDamaged, TerminalState
 from app.sim.market import Market
@@ -39,12 +39,6 @@ STOP_OUT_LEVEL = Decimal(50)
 """Margin level in percent at which the broker begins to close."""
 FIRST_DEAL_ABOVE = 50_000_000
 """Deals have numbers of their own, far from those of orders, so that whoever mixes them up is found out."""
-_REASONS = {
-    "sl": DealReason.STOP_LOSS,
-    "tp": DealReason.TAKE_PROFIT,
-    "so": DealReason.STOP_OUT,
-    "client": DealReason.CLIENT,
-}
 _AVERAGE_DIGITS = 5
 """Digits beyond the symbol's that a netting position's average price keeps."""
 
@@ -387,7 +381,7 @@ class Broker:
             volume=volume,
             price=price,
             commission=-cents(item.commission * volume),
-            reason=_REASONS.get(origin.reason, DealReason.EXPERT),
+            reason=deal_reason(origin.reason),
             time=self.clock.utc(),
             **rest,
         )

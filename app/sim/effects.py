@@ -10,14 +10,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any
 
-from app.domain.market import Deal, PendingOrder, Position
-from app.domain.values import Price, Side, Symbol, Ticket, Volume, decimal
+from app.domain.market import Deal, DealReason, PendingOrder, Position
+from app.domain.values import Magic, Price, Side, Symbol, Ticket, Volume, decimal
 from app.protocol import ea_messages as wire
 from app.protocol import strict_json
 
 EXACT_IN_DOUBLES = 2**53
+_DEAL_REASONS = {
+    "sl": DealReason.STOP_LOSS,
+    "tp": DealReason.TAKE_PROFIT,
+    "so": DealReason.STOP_OUT,
+    "client": DealReason.CLIENT,
+}
 KINDS = ("deal", "order_placed", "order_modified", "order_cancelled", "position_modified", "balance")
 
 
@@ -69,11 +76,13 @@ def to_line(effect: Effect) -> bytes:
         line |= {
             "deal": _ticket(deal.ticket),
             "order": _ticket(deal.order),
+            "position_id": _ticket(deal.position),
             "entry": deal.entry,
             "profit": deal.profit,
-            "magic": str(deal.magic),
+            "swap": deal.swap,
+            "commission": deal.commission,
+            "magic": str(int(deal.magic)),
             "comment": deal.comment,
-            "deal_state": wire.deal_to_wire(deal),
         }
     if effect.position_ticket is not None:
         line["position"] = _ticket(effect.position_ticket)
@@ -85,7 +94,7 @@ def to_line(effect: Effect) -> bytes:
         line["order_state"] = None if effect.order is None else wire.order_to_wire(effect.order)
     if effect.amount is not None:
         line["amount"] = effect.amount
-    return strict_json.dumps(line).encode() + b"\n"
+    return ("{" + ",".join(f'"{name}":{_write(value)}' for name, value in line.items()) + "}\n").encode()
 
 
 def from_line(text: bytes) -> Effect:
@@ -93,7 +102,7 @@ def from_line(text: bytes) -> Effect:
     line = strict_json.loads(text)
     return Effect(
         seq=line["seq"],
-        time=datetime.fromisoformat(line["time"]).astimezone(UTC),
+        time=_read_time(line),
         kind=line["effect"],
         cid=line["cid"],
         ticket=_read_ticket(line, "ticket"),
@@ -102,7 +111,7 @@ def from_line(text: bytes) -> Effect:
         volume=None if line["volume"] is None else Volume(line["volume"]),
         price=None if line["price"] is None else Price(line["price"]),
         reason=line["reason"],
-        deal=wire.deal_from_wire(line["deal_state"]) if "deal_state" in line else None,
+        deal=_read_deal(line) if "deal" in line else None,
         position_ticket=_read_ticket(line, "position"),
         position=wire.position_from_wire(line["position_state"]) if line.get("position_state") else None,
         replaced=_read_ticket(line, "replaced"),
@@ -110,6 +119,46 @@ def from_line(text: bytes) -> Effect:
         order=wire.order_from_wire(line["order_state"]) if line.get("order_state") else None,
         amount=None if line.get("amount") is None else decimal("amount", line["amount"]),
     )
+
+
+def _read_deal(line: Mapping[str, Any]) -> Deal:
+    return Deal(
+        ticket=Ticket(line["deal"]),
+        order=Ticket(line["order"]),
+        position=Ticket(line["position_id"]),
+        symbol=Symbol(line["symbol"]),
+        side=Side(line["side"]),
+        volume=Volume(line["volume"]),
+        price=Price(line["price"]),
+        profit=decimal("profit", line["profit"]),
+        swap=decimal("swap", line["swap"]),
+        commission=decimal("commission", line["commission"]),
+        magic=Magic(line["magic"]),
+        comment=line["comment"],
+        reason=deal_reason(line["reason"]),
+        entry=line["entry"],
+        time=_read_time(line),
+    )
+
+
+def deal_reason(reason: str) -> DealReason:
+    """MT5's reason of a deal for the ledger's finer one."""
+    return _DEAL_REASONS.get(reason, DealReason.EXPERT)
+
+
+def _read_time(line: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(line["time"]).astimezone(UTC)
+
+
+def _write(value: Any) -> str:
+    """One value. Exact numbers stand at the top level only; everything deeper is text, which is quick to write."""
+    if value is None:
+        return "null"
+    if isinstance(value, Decimal):
+        return strict_json.plain_number(value)
+    if isinstance(value, int):
+        return str(value)
+    return strict_json.dumps(value) if isinstance(value, dict) else encode_basestring(value)
 
 
 def _ticket(ticket: Ticket | None) -> int | str | None:

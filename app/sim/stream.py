@@ -7,8 +7,8 @@ publishing never delays a reply.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.market import Account, Quote, TradeEvent
@@ -27,6 +27,14 @@ class Subscription:
     waiting: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A trade event with its number, not yet written out."""
+
+    number: int
+    event: TradeEvent
+
+
 class Stream:
     """Numbers, conflates and queues the events of one life."""
 
@@ -34,7 +42,7 @@ class Stream:
         self._boot = boot
         self._now_ms = now_ms
         self._numbers: Counter[str] = Counter()
-        self.outgoing: deque[StreamEvent] = deque()
+        self._outgoing: deque[StreamEvent | Waiting] = deque()
         self.subscriptions: dict[str, Subscription] = {}
 
     def subscribe(self, symbols: list[str], interval: float, *, lossless: bool) -> None:
@@ -61,14 +69,16 @@ class Stream:
             if feed.waiting and now - feed.last_sent >= feed.interval:
                 self._send_tick(feed, quotes(symbol), now)
 
-    def effect(self, effect: Effect, account: Account) -> int:
-        """Queue what an effect means to a listener; returns the number of the last trade event."""
+    def effect(self, effect: Effect) -> int:
+        """Number what an effect means to a listener; returns the number of the last trade event."""
         kind = effect.kind
         if effect.reason == "expired":
             kind = "order_expired"
         elif effect.reason == "triggered":
             kind = "order_triggered"
-        events = [
+        if effect.replaced is not None:
+            self._trade(TradeEvent("position_modified", 0, effect.time, position_ticket=effect.replaced))
+        self._trade(
             TradeEvent(
                 kind=kind,
                 seq=0,
@@ -80,20 +90,36 @@ class Stream:
                 order_ticket=effect.order_ticket,
                 order=effect.order,
                 amount=effect.amount,
-                account=account,
             )
-        ]
-        if effect.replaced is not None:
-            gone = TradeEvent("position_modified", 0, effect.time, position_ticket=effect.replaced)
-            events.insert(0, gone)
-        for event in events:
-            self.publish("trade", trade_event_to_wire(event), to_ms(event.time))
+        )
         return self._numbers["trade"]
 
-    def publish(self, ev: str, data: Mapping[str, Any], ts: int | None = None) -> None:
+    def take(self, account: Callable[[], Account], *, trades: bool) -> Iterator[StreamEvent]:
+        """Everything that waits to be told, oldest first; without `trades` those stay until later.
+
+        Only here do trade events become bytes' worth of work, with the account as it is now.
+        """
+        kept: deque[StreamEvent | Waiting] = deque()
+        while self._outgoing:
+            event = self._outgoing.popleft()
+            if isinstance(event, StreamEvent):
+                yield event
+            elif trades:
+                told = replace(event.event, account=account())
+                yield StreamEvent(
+                    self._boot, event.number, to_ms(told.time), "trade", trade_event_to_wire(told)
+                )
+            else:
+                kept.append(event)
+        self._outgoing = kept
+
+    def _trade(self, event: TradeEvent) -> None:
+        self._numbers["trade"] += 1
+        self._outgoing.append(Waiting(self._numbers["trade"], event))
+
+    def publish(self, ev: str, data: Mapping[str, Any]) -> None:
         self._numbers[ev] += 1
-        moment = self._now_ms() if ts is None else ts
-        self.outgoing.append(StreamEvent(self._boot, self._numbers[ev], moment, ev, data))
+        self._outgoing.append(StreamEvent(self._boot, self._numbers[ev], self._now_ms(), ev, data))
 
     def _send_tick(self, feed: Subscription, quote: Quote, now: float) -> None:
         feed.last_sent = now

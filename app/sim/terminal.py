@@ -355,19 +355,14 @@ class SimulatedTerminal:
             await asyncio.sleep(HEARTBEAT)
 
     def _on_effect(self, effect: Effect) -> None:
-        self.life.trade_seq = self.stream.effect(effect, self.life.broker.money.account())
+        self.life.trade_seq = self.stream.effect(effect)
 
     def _flush(self) -> None:
         """Publish what has happened; trades that happen while the broker is out of reach are heard of later."""
-        held = []
-        while self.stream.outgoing:
-            event = self.stream.outgoing.popleft()
-            if event.ev == "trade" and not self.life.permissions.connected:
-                held.append(event)
-                continue
+        life = self.life
+        for event in self.stream.take(life.broker.money.account, trades=life.permissions.connected):
             body = frames.encode_event(event)
             self._pub.send_multipart([event.topic.encode(), body, frames.seal(self.key, body)])
-        self.stream.outgoing.extend(held)
 
     def _reply(self, peer: bytes, request: Request, reply: Reply) -> None:
         if self.faults.items and self.faults.find("reply_lost", request.cmd, _symbol(request)) is not None:
