@@ -40,7 +40,7 @@ class TerminalStream:
     """Feeds one listener from the stream of the terminal that the open session belongs to."""
 
     def __init__(
-        self, key: bytes, clock: Clock, counters: WireCounters, on_another_life: Callable[[str], None]
+        self, key: bytes, clock: Clock, counters: WireCounters, on_another_life: Callable[[], None]
     ) -> None:
         self._key = key
         self._clock = clock
@@ -90,8 +90,8 @@ class TerminalStream:
         if self._listener is None:
             return
         match self._reader.receive(topic, message):
-            case AnotherLife(boot=boot):
-                self._on_another_life(boot)
+            case AnotherLife():
+                self._on_another_life()
             case StreamReading(event=event, gap=gap):
                 self.heard = now
                 if gap:

@@ -162,6 +162,8 @@ class ExecutorSession:
     started: float
     """Monotonic seconds."""
     phase: Phase = Phase.GREETING
+    opened: bool = False
+    """Whether it ever was open."""
     sid: str = ""
     boot: str = ""
     counters: ReplyCounters = field(default_factory=ReplyCounters)
@@ -350,7 +352,7 @@ class ExecutorSession:
         if self.role != "command":
             # A stop passes with any epoch; the warm-keeping heartbeats need the terminal's own.
             self.epoch = max(self.epoch, welcome.epoch)
-            self.phase = Phase.OPEN
+            self._open()
             self._beat(now)
             return [Opened(welcome, {})]
         if welcome.epoch > self.epoch:
@@ -369,9 +371,12 @@ class ExecutorSession:
         if not reply.ok:
             return [self._refuse(reply)]
         if self.phase is Phase.CONFIRMING and self._welcome is not None:
-            self.phase = Phase.OPEN
+            self._open()
             return [Opened(self._welcome, reply.data), Beat(reply.data, now - sent)]
         return [Beat(reply.data, now - sent)]
+
+    def _open(self) -> None:
+        self.phase, self.opened = Phase.OPEN, True
 
     def _unexpected(self, reply: Reply, now: float) -> list[Event]:
         if reply.re > self._last_id or reply.re < 1:
