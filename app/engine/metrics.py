@@ -1,4 +1,4 @@
-"""Figures about the engine's own work: latencies of the last 1000 commands and counters since the start, in Prometheus' text too."""
+"""Figures about the engine's own work: latencies of the last 1000 commands, counters since the start, Prometheus' text."""
 
 from __future__ import annotations
 

@@ -128,6 +128,14 @@ class StopThread:
         self._wake()
         return status
 
+    def remind(self) -> None:
+        """A terminal came (back) that does not know of the stop: tell it, until it acknowledges."""
+        status = self._latch.status
+        if status.state is TradingState.HALTED:
+            with self._receipt_lock:
+                self._unproved = StopOrder(status.reason, status.by, False, self._clock.monotonic())
+            self._wake()
+
     def save(self) -> Future[None]:
         """Write the latch as it stands to its store, in this thread; the future tells when it is durable."""
         done: Future[None] = Future()

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from app.domain.commands import ACTION_NAMES
 from app.domain.entry_rules import CODES_OF_LATCHES, daily_loss_limit, drawdown_percent
+from app.domain.market import PendingOrder, Position
 from app.engine.book import Book
 from app.engine.desk import CommandInHand, last_result
 from app.engine.safety import SafetyGate
@@ -47,7 +48,7 @@ def limit_views(gate: SafetyGate, book: Book, now: float) -> tuple[LimitView, ..
     loss = max(Decimal(0), -profit) if profit is not None else Decimal(0)
     start = gate.day.start_equity if gate.day is not None else None
     peak = gate.day.peak_equity if gate.day is not None else None
-    items = (*book.positions.values(), *book.orders.values())
+    items: tuple[Position | PendingOrder, ...] = (*book.positions.values(), *book.orders.values())
     lots = sum((item.volume for item in items), Decimal(0))
     rows: list[tuple[str, Decimal, Decimal | None, str]] = [
         ("daily_loss", loss, daily_loss_limit(limits, start), "floating loss of the broker's day"),

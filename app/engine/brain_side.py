@@ -1,0 +1,165 @@
+"""What the engine does when the brain speaks, or falls silent (PROTOCOL §3, §4, §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.domain.commands import TradeCommand
+from app.domain.events import BrainSessionClosed, BrainSessionOpened
+from app.domain.trading_state import Actor
+from app.domain.values import CommandId, Symbol
+from app.engine.core import EngineCore
+from app.engine.desk import CommandInHand, last_result
+from app.engine.ports import Arrival, CommandBrief, StateReport, UnreadableCommand
+
+_LOST_AFTER = 60.0
+_RECENT = 100
+_MOST_SKEW = 2.0
+
+
+class BrainSide:
+    """Implements BrainListener."""
+
+    def __init__(self, core: EngineCore) -> None:
+        self._core = core
+        self._silent_since: float | None = None
+        self.session_id = ""
+
+    # ------------------------------------------------------------ messages
+
+    async def on_command(self, command: TradeCommand | UnreadableCommand, arrival: Arrival) -> None:
+        self._heard()
+        await self._core.inbox.command(command, arrival)
+
+    async def on_withdraw(self, command_id: CommandId, arrival: Arrival) -> None:
+        self._heard()
+        await self._core.inbox.withdraw(command_id)
+
+    async def on_emergency_stop(self, reason: str, close_positions: bool, signed: bool) -> None:
+        """Stopping is always allowed, signed or not; only closing positions needs the brain's signature or our own setting."""
+        closing = True if close_positions and (signed or self._core.options.unsigned_allowed) else None
+        self._core.stop.engage(reason=f"brain: {reason}", by=Actor.BRAIN, close_positions=closing)
+
+    async def on_subscribe(self, symbols: Sequence[Symbol], min_interval: int) -> None:
+        unknown = await self._core.market.subscribe(symbols, min_interval)
+        if unknown:
+            names = ", ".join(unknown)
+            self._core.alarm(
+                "warning", "SYMBOL_UNKNOWN", f"the terminal does not know {names}: no market data for it"
+            )
+
+    async def on_unsubscribe(self, symbols: Sequence[Symbol]) -> None:
+        self._core.market.unsubscribe(symbols)
+
+    async def on_results_stored(self, command_ids: Sequence[CommandId]) -> None:
+        self._core.outbox.stored(command_ids)
+
+    async def on_results_delivered(self, outbox_ids: Sequence[int]) -> None:
+        self._core.outbox.delivered(outbox_ids)
+
+    async def on_state_wanted(self, request_id: str | None) -> None:
+        self._core.tell_brain(await self._state(request_id))
+
+    # ------------------------------------------------------------ session
+
+    async def on_brain_up(self, session_id: str, plain: bool, clock_offset: float | None) -> None:
+        core = self._core
+        self._heard()
+        self.session_id = session_id
+        core.links.brain_lost = False
+        core.write(BrainSessionOpened(core.clock.now(), session_id, plain, clock_offset))
+        core.log("brain_connected", session=session_id, plain=plain, clock_offset=clock_offset)
+        if clock_offset is not None and abs(clock_offset) > _MOST_SKEW:
+            core.alarm(
+                "warning",
+                "CLOCK_SKEW",
+                f"the brain's clock and this machine's differ by {clock_offset:+.1f} s: entries are refused until they agree",
+            )
+        core.tell_brain(await self._state(None))
+        core.market.reconnected()
+        await core.outbox.catch_up()
+        core.bus.mark("links")
+
+    async def on_brain_degraded(self, silent_for: float) -> None:
+        """Nothing heard for a while; the link is still there."""
+        if self._silent_since is None:
+            self._silent_since = self._core.clock.monotonic() - silent_for
+            self._core.alarm("warning", "BRAIN_SILENT", f"nothing heard of the brain for {silent_for:.0f} s")
+        self._core.bus.mark("links")
+
+    async def on_brain_down(self, session_id: str, reason: str) -> None:
+        core = self._core
+        core.outbox.disconnected()
+        if self._silent_since is None:
+            self._silent_since = core.clock.monotonic()
+        if session_id:
+            core.write(BrainSessionClosed(core.clock.now(), session_id, reason))
+            core.log("brain_disconnected", session=session_id, reason=reason)
+        self.session_id = ""
+        core.bus.mark("links")
+
+    async def on_brain_refused(self, code: str, message: str) -> None:
+        self._core.alarm("critical", code, message)
+        self._core.bus.mark("links")
+
+    def heartbeat_metrics(self) -> Mapping[str, Any]:
+        core = self._core
+        account = core.book.account
+        latest = {view.hop: round(view.p50, 3) for view in core.latencies.views()}
+        return {
+            "queueDepth": core.processor.depth,
+            "openPositions": len(core.book.positions),
+            "floating": account.floating if account is not None else None,
+            "dailyProfit": core.gate.day.profit(account)
+            if core.gate.day is not None and account is not None
+            else None,
+            "latencyMs": {hop: str(value) for hop, value in latest.items()},
+            "links": {"terminal": core.broker.state.value, "ready": core.ready},
+        }
+
+    # ------------------------------------------------------------ silence
+
+    def _heard(self) -> None:
+        self._silent_since = None
+
+    def watch(self) -> bool:
+        """Called on a timer; True at the moment when the brain is lost (60 s of silence)."""
+        since = self._silent_since
+        if since is None or self._core.links.brain_lost:
+            return False
+        if self._core.clock.monotonic() - since < _LOST_AFTER:
+            return False
+        self._core.links.brain_lost = True
+        self._core.alarm(
+            "critical",
+            "BRAIN_LOST",
+            "the brain is silent for 60 s: entries are refused until a fresh session",
+        )
+        return True
+
+    # ------------------------------------------------------------ state
+
+    async def _state(self, request_id: str | None) -> StateReport:
+        core = self._core
+        items = core.desk.latest(1000)
+        unresolved = tuple(_brief(item) for item in items if not item.record.final)
+        recent = [_brief(item) for item in items if item.record.final][:_RECENT]
+        if len(recent) < _RECENT:
+            seen = {brief.command_id for brief in recent}
+            for record in await core.journal.recent(_RECENT):
+                if record.command_id not in seen and len(recent) < _RECENT:
+                    recent.append(CommandBrief(record.command_id, record.state.name, last_result(record)))
+        return StateReport(
+            request_id=request_id,
+            status=core.latch.status,
+            unresolved=unresolved,
+            recent=tuple(recent),
+            positions=core.book.live_positions(),
+            orders=tuple(core.book.orders.values()),
+            account=core.book.account,
+        )
+
+
+def _brief(item: CommandInHand) -> CommandBrief:
+    return CommandBrief(item.command_id, item.record.state.name, last_result(item.record))

@@ -1,0 +1,198 @@
+"""What the engine does when the terminal speaks: session, reconciliation, quotes, trade events, heartbeats, its own stop."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from app.domain.errors import TerminalUnavailable
+from app.domain.events import TerminalSessionLost, TerminalSessionOpened, TradeObserved
+from app.domain.market import Quote, TradeEvent
+from app.domain.trading_state import Actor, TradingState
+from app.domain.values import CommandId
+from app.engine.broker import TerminalHeartbeat, TerminalHello
+from app.engine.core import EngineCore
+from app.engine.ports import TradeEventReport
+
+_TRY_AGAIN = 0.5
+_MOST_SYMBOLS = 50
+
+
+class TerminalSide:
+    """Implements BrokerListener."""
+
+    def __init__(self, core: EngineCore) -> None:
+        self._core = core
+        self._hello: TerminalHello | None = None
+        self._behind_at: int | None = None
+        self._missing: tuple[str, ...] = ()
+        self.round_trip: float | None = None
+
+    @property
+    def hello(self) -> TerminalHello | None:
+        """What the terminal of the open session said; None: no session."""
+        return self._hello
+
+    # ------------------------------------------------------------ session
+
+    def on_terminal_up(self, hello: TerminalHello) -> None:
+        core = self._core
+        self._hello = hello
+        core.log("terminal_connected", terminal=hello.terminal, login=hello.login, mode=hello.mode)
+        core.write(
+            TerminalSessionOpened(core.clock.now(), hello.session_id, hello.boot, hello.login, hello.terminal)
+        )
+        core.bus.mark("links")
+        if hello.stopped and core.latch.state is not TradingState.HALTED:
+            core.stop.engage(
+                reason=f"the terminal is stopped: {hello.stop_reason or 'no reason given'}", by=Actor.SYSTEM
+            )
+        elif core.latch.state is TradingState.HALTED and not hello.stopped:
+            core.stop.remind()
+        core.keeper.spawn("reconcile", self._reconcile(hello.session_id))
+
+    async def _reconcile(self, session_id: str) -> None:
+        """Until it is done nothing is sent. Ends when it is, or when the session does."""
+        core = self._core
+        while core.broker.session_id == session_id:
+            try:
+                await core.reconciliation.run_once()
+            except TerminalUnavailable as fault:
+                core.log("reconcile_failed", message=str(fault))
+                await core.clock.sleep(_TRY_AGAIN)
+                continue
+            core.gate.observe_equity()
+            await self._watch_symbols()
+            core.links.reconciled_once = True
+            core.links.terminal_up = True
+            core.log("ready", account=core.account_login(), unknown=len(core.reconciliation.unknown))
+            core.bus.mark("links", "account", "positions", "orders", "ready")
+            core.processor.pump()
+            return
+
+    async def _watch_symbols(self) -> None:
+        """Stream what the trader watches and holds, so that the gate has quotes before the first command."""
+        core = self._core
+        held = [position.symbol for position in core.book.positions.values()]
+        wanted = list(dict.fromkeys([*held, *core.options.limits.allowed_symbols, *core.book.specs]))
+        try:
+            await core.broker.subscribe(
+                [symbol for symbol in wanted if symbol in core.book.specs][:_MOST_SYMBOLS], 0
+            )
+        except TerminalUnavailable:
+            return
+
+    def on_terminal_down(self, reason: str) -> None:
+        core = self._core
+        session = self._hello.session_id if self._hello is not None else ""
+        was_up = core.links.terminal_up
+        self._hello = None
+        core.links.terminal_up = False
+        core.write(TerminalSessionLost(core.clock.now(), session, reason))
+        if was_up:
+            core.alarm("critical", "TERMINAL_LOST", f"the connection to the terminal is lost: {reason}")
+        core.bus.mark("links", "ready")
+        core.processor.pump()
+
+    def on_terminal_refused(self, code: str, message: str, epoch: int | None) -> None:
+        core = self._core
+        if code == "EPOCH_TOO_LOW" and epoch is not None and epoch > core.latch.status.epoch:
+            core.latch.raise_epoch(epoch)
+            core.broker.set_epoch(epoch)
+            core.stop.engage(
+                reason=f"the terminal knows epoch {epoch}, later than ours: this machine's latch store is older or another "
+                "executor has traded here",
+                by=Actor.SYSTEM,
+            )
+            return
+        core.alarm("critical", code, f"the terminal refuses a session: {message}")
+
+    # ------------------------------------------------------------ facts
+
+    def on_quote(self, quote: Quote) -> None:
+        self._core.book.take_quote(quote)
+        self._core.market.quote(quote)
+        self._core.bus.mark("quotes")
+
+    def on_trade_event(self, event: TradeEvent) -> None:
+        core = self._core
+        if event.seq <= core.book.trade_seq:
+            return  # the snapshot had it
+        core.book.take_event(event)
+        if event.amount is not None and core.gate.day is not None:
+            core.gate.day = core.gate.day.deposited(event.amount)
+        core.gate.observe_equity()
+        core.gate.check_losses()
+        core.write(_observed(event))
+        if event.command_id is None:
+            core.tell_brain(TradeEventReport(event))
+        core.bus.mark("positions", "orders", "account")
+
+    def on_trade_gap(self) -> None:
+        self._core.log("trade_gap")
+        self._core.keeper.spawn("snapshot", self.refresh())
+
+    async def refresh(self) -> None:
+        """A fresh snapshot: the truth between two events."""
+        try:
+            self._core.book.take_snapshot(await self._core.broker.snapshot())
+        except TerminalUnavailable:
+            return
+        self._core.gate.observe_equity()
+        self._core.bus.mark("positions", "orders", "account")
+
+    def on_heartbeat(self, heartbeat: TerminalHeartbeat) -> None:
+        core = self._core
+        core.book.account = heartbeat.account
+        core.book.permissions = heartbeat.permissions
+        if heartbeat.round_trip is not None:
+            self.round_trip = heartbeat.round_trip
+        core.gate.observe_equity()
+        core.gate.check_losses()
+        self._notice_missing_events(heartbeat.trade_seq)
+        self._notice_permissions(heartbeat.permissions.missing())
+        if heartbeat.stopped and core.latch.state is TradingState.ACTIVE:
+            core.stop.engage(reason="the terminal is stopped", by=Actor.SYSTEM)
+        core.bus.mark("account", "links")
+
+    def _notice_missing_events(self, trade_seq: int) -> None:
+        """A heartbeat may overtake an event; if it is still missing at the next one, it is lost."""
+        behind = trade_seq > self._core.book.trade_seq
+        if behind and self._behind_at == self._core.book.trade_seq:
+            self.on_trade_gap()
+        self._behind_at = self._core.book.trade_seq if behind else None
+
+    def _notice_permissions(self, missing: tuple[str, ...]) -> None:
+        if missing == self._missing:
+            return
+        self._missing = missing
+        if missing:
+            self._core.alarm(
+                "critical", "PERMISSION_LOST", f"the terminal cannot trade; missing: {', '.join(missing)}"
+            )
+        else:
+            self._core.alarm("info", "PERMISSION_BACK", "the terminal can trade again")
+
+    def on_terminal_stopped(self, reason: str, by: str) -> None:
+        core = self._core
+        if by != "executor" and core.latch.state is not TradingState.HALTED:
+            core.stop.engage(reason=f"stopped at the terminal ({by}): {reason}", by=Actor.SYSTEM)
+
+    def broker_day(self) -> date:
+        return self._core.book.broker_time(self._core.clock.now()).date()
+
+
+def _observed(event: TradeEvent) -> TradeObserved:
+    deal, order, position = event.deal, event.order, event.position
+    source = deal or order or position
+    return TradeObserved(
+        at=event.time,
+        kind=event.kind,
+        command_id=CommandId(event.command_id) if event.command_id else None,
+        symbol=source.symbol if source is not None else None,
+        position=event.position_ticket or (deal.position if deal is not None else None),
+        order=event.order_ticket or (deal.order if deal is not None else None),
+        volume=source.volume if source is not None else None,
+        price=deal.price if deal is not None else order.price if order is not None else None,
+        profit=deal.profit if deal is not None else event.amount,
+        reason=deal.reason.value if deal is not None else None,
+    )
