@@ -101,6 +101,7 @@ def _one(root: Path, check: Check) -> Verdict:
         done = subprocess.run(
             check.command,
             cwd=root,
+            env=os.environ | {"PYTHONUTF8": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,6 +2,7 @@
 started.
 """
 
+import io
 import os
 import signal
 import subprocess
@@ -28,6 +29,9 @@ The first start makes .venv in this checkout (a minute or so, with a network); l
 
 def main(arguments: Sequence[str], root: Path | None = None) -> int:
     """Exit code of one start: 1 when the set-up fails, 130 after Ctrl+C. Sentences go to stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a Windows code page has no place for every path and frame
     checkout = environment.Checkout(root or Path(__file__).resolve().parent.parent)
     try:
         return _dispatch(checkout, list(arguments))
@@ -65,7 +69,7 @@ def _set_up(checkout: environment.Checkout, arguments: list[str]) -> int:
         return 2
     profile = profiles[0] if profiles else "desktop" if has_screen(sys.platform, os.environ) else "run"
     environment.make_ready(checkout, profile, fresh=fresh)
-    print(f"The environment in {checkout.venv} is ready ({profile}).")
+    print(f"The environment in {checkout.venv.name} is ready ({profile}).")
     return 0
 
 
