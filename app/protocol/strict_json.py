@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from json.encoder import encode_basestring
 from typing import Any, NoReturn
 
 from app.domain.errors import InvalidValue
@@ -18,8 +19,10 @@ _MAX_NUMBER = 40
 """Longest number in characters: no price, volume, ticket or time needs more."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_OVERFLOW = Decimal("1.8e308")
-"""RFC 8259 §6: beyond IEEE 754 doubles other readers overflow to infinity."""
+_OVERFLOW = Decimal("1.797693134862315807e308")
+"""RFC 8259 §6: from here on (largest double and half a step) other readers overflow to infinity."""
+_MAX_EXPONENT = 400
+"""Larger exponents mean nothing in a trade, and written out they are gigabytes of zeros."""
 
 
 class InvalidJson(InvalidValue):
@@ -53,15 +56,22 @@ def _whole(text: str) -> int:
 def _fraction(text: str) -> Decimal:
     if len(text) > _MAX_NUMBER:
         raise InvalidJson(f"a number of more than {_MAX_NUMBER} characters")
-    number = Decimal(text)
-    if abs(number) >= _OVERFLOW:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent that even Decimal cannot hold
+        raise InvalidJson("a number that overflows") from None
+    if number and number.adjusted() >= 308 and number.copy_abs() >= _OVERFLOW:
         raise InvalidJson("a number that overflows")
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or abs(exponent) > _MAX_EXPONENT:
+        raise InvalidJson("a number whose exponent is out of all proportion")
     return number
 
 
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_whole, parse_float=_fraction
 )
+_PLAIN_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def loads(frame: str | bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
@@ -132,14 +142,17 @@ def plain_number(value: Decimal) -> str:
 
 def dumps(message: dict[str, Any]) -> str:
     """Write one object compactly; Decimals become JSON numbers with exactly their digits."""
-    return _write(message)
+    try:
+        return _PLAIN_ENCODER.encode(message)
+    except TypeError:  # a Decimal somewhere, which the fast C encoder cannot write exactly
+        return _write(message)
 
 
 def _write(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "null" if value is None else ("true" if value else "false")
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return encode_basestring(value)
     if isinstance(value, int):
         return int.__repr__(value)
     if isinstance(value, Decimal):
