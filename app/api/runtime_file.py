@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -67,7 +68,8 @@ def remove(file: Path, pid: int) -> None:
 def replace_file(file: Path, text: str) -> None:
     """Write a small text so that a reader, or a crash, sees all of it or nothing; synced. Raises OSError."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    # A name of its own: two that stop at once must not take each other's file away.
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as opened:
