@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.domain.commands import CommandClass, TradeCommand
+from app.domain.commands import CommandClass, Origin, TradeCommand
 from app.domain.errors import JournalFailed, TerminalUnavailable
 from app.domain.events import (
     CommandDispatched,
@@ -283,7 +283,11 @@ class CommandProcessor:
 
         def tell(done: asyncio.Future[tuple[int, ...]]) -> None:
             if not done.cancelled() and done.exception() is None:
-                self._outbox.post(done.result()[-1], result)
+                outbox_id = done.result()[-1]
+                if item.command.origin is Origin.BRAIN:
+                    self._outbox.post(outbox_id, result)
+                else:
+                    self._outbox.nobody_waits(outbox_id)
             self._on_finished(item, result)
             if unknown:
                 self._on_unknown(item)

@@ -65,6 +65,10 @@ class Outbox:
         if self._live:
             self._send(OutboxItem(outbox_id, self._clock.now(), result))
 
+    def nobody_waits(self, outbox_id: int) -> None:
+        """The result of an operator's own command: the brain hears of it by TRADE_EVENT and POSITIONS_UPDATE."""
+        self._confirmed.append(outbox_id)
+
     def repeat(self, result: CommandResult) -> None:
         """The brain asked again for a command that is finished: its result follows again, for information."""
         if self._link is not None:

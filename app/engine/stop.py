@@ -128,6 +128,9 @@ class StopThread:
         self._wake()
         return status
 
+    def stop_file_exists(self) -> bool:
+        return self._stop_file.exists()
+
     def remind(self) -> None:
         """A terminal came (back) that does not know of the stop: tell it, until it acknowledges."""
         status = self._latch.status

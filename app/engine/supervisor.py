@@ -1,0 +1,174 @@
+"""The engine's life: start in order, keep watch, end in order.
+
+Start: journal's memory → what an earlier run left open → terminal (reconcile) → brain. End: the other way round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+from app.domain.commands import CancelOrder, CloseAll
+from app.domain.errors import JournalFailed
+from app.domain.events import TradingStateChanged
+from app.domain.limits import OnBrainLost
+from app.engine.brain_side import BrainSide
+from app.engine.control import Refused
+from app.engine.core import EngineCore
+from app.engine.operator_side import OperatorSide
+from app.engine.stop import StopOrder
+from app.engine.terminal_side import TerminalSide
+
+_BEAT = 0.05
+_ACKS_EVERY = 0.2
+_EQUITY_EVERY = 60.0
+_SNAPSHOT_EVERY = 60.0
+_BRAIN_WAITS_FOR_TERMINAL = 3.0
+
+
+class Engine:
+    """One executor. Everything it needs comes through the constructor."""
+
+    def __init__(self, core: EngineCore, *, new_word: Callable[[], str], new_id: Callable[[], str]) -> None:
+        self._core = core
+        self.brain = BrainSide(core)
+        self.terminal = TerminalSide(core)
+        self.operator = OperatorSide(core, self.brain, self.terminal, new_word, new_id)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended = asyncio.Event()
+
+    @property
+    def core(self) -> EngineCore:
+        return self._core
+
+    # ------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Recover, then open the links. Returns when everything runs (not when the terminal is there)."""
+        core = self._core
+        self._loop = asyncio.get_running_loop()
+        core.gate.restore_tripped(await core.journal.tripped_limits())
+        status = core.latch.status
+        await core.journal.append(
+            TradingStateChanged(core.clock.now(), status.state, status.epoch, status.reason, status.by)
+        )
+        core.broker.set_epoch(status.epoch)
+        await core.reconciliation.recover()
+        core.keeper.spawn("terminal link", core.broker.run(self.terminal))
+        core.keeper.spawn("housekeeping", self._housekeeping())
+        if core.link is not None:
+            core.keeper.spawn("brain link", self._run_brain())
+
+    async def _run_brain(self) -> None:
+        """The brain's link opens once the terminal is reconciled: what comes before could only be turned away."""
+        core = self._core
+        if core.link is None:
+            return
+        until = core.clock.monotonic() + _BRAIN_WAITS_FOR_TERMINAL
+        while not core.links.reconciled_once and core.clock.monotonic() < until:
+            await core.clock.sleep(_BEAT)
+        await core.link.run(self.brain)
+
+    async def wait_closed(self) -> None:
+        await self._ended.wait()
+
+    def request_end(self) -> None:
+        """From a signal handler or the API."""
+        self._ended.set()
+
+    async def close(self) -> None:
+        """End in order. What waits in the queue stays journalled as queued and is settled at the next start."""
+        core = self._core
+        await core.keeper.close()
+        await core.outbox.flush()
+        self._loop = None
+        try:
+            await core.journal.close()
+        except JournalFailed as fault:
+            core.log("journal_failed", message=str(fault))
+
+    # ------------------------------------------------------------ stop
+
+    def stopped(self, order: StopOrder) -> None:
+        """Called in the stop thread after each press. Raises RuntimeError if the loop is gone."""
+        if self._loop is None:
+            raise RuntimeError("the engine's loop does not run")
+        self._loop.call_soon_threadsafe(self._after_stop, order)
+
+    def _after_stop(self, order: StopOrder) -> None:
+        """The loop's part of a stop: the queue, the journal, the brain."""
+        core = self._core
+        drained = core.processor.drain()
+        core.stop.prove("queue", f"queue drained: {drained}")
+        status = core.latch.status
+        core.write(TradingStateChanged(status.since, status.state, status.epoch, status.reason, status.by))
+        core.log("stopped", reason=order.reason, by=order.by.value, drained=drained)
+        core.alarm("critical", "STOPPED", f"emergency stop: {order.reason}")
+        core.tell_trading_state()
+        core.keeper.spawn("stop proofs", self._prove_stop())
+
+    async def _prove_stop(self) -> None:
+        """What became of our pending orders, from the terminal's own picture."""
+        core = self._core
+        await core.clock.sleep(0.5)
+        await self.terminal.refresh()
+        if core.ready:
+            left = len(core.book.orders)
+            core.stop.prove(
+                "orders", "no pending orders left" if not left else f"pending orders left: {left}"
+            )
+            core.stop.prove("positions", f"open positions: {len(core.book.positions)}")
+
+    # ------------------------------------------------------------ watch
+
+    async def _housekeeping(self) -> None:
+        core = self._core
+        due = {"acks": 0.0, "equity": 0.0, "snapshot": core.clock.monotonic() + _SNAPSHOT_EVERY}
+        while True:
+            await core.clock.sleep(_BEAT)
+            now = core.clock.monotonic()
+            core.processor.sweep()
+            core.market.tick(self._daily_profit())
+            if core.ready:
+                await core.reconciliation.ask_due()
+            if self.brain.watch():
+                core.keeper.spawn("brain lost", self._brain_lost())
+            if now >= due["acks"]:
+                due["acks"] = now + _ACKS_EVERY
+                await self._confirm()
+            if now >= due["equity"]:
+                due["equity"] = now + _EQUITY_EVERY
+                self._sample_equity()
+            if now >= due["snapshot"] and core.ready:
+                due["snapshot"] = now + _SNAPSHOT_EVERY
+                await self.terminal.refresh()
+
+    async def _confirm(self) -> None:
+        try:
+            await self._core.outbox.housekeeping()
+        except JournalFailed as fault:
+            self._core.journal_failed(fault)
+
+    def _daily_profit(self) -> Decimal | None:
+        account, day = self._core.book.account, self._core.gate.day
+        return day.profit(account) if account is not None and day is not None else None
+
+    def _sample_equity(self) -> None:
+        core = self._core
+        account, day = core.book.account, core.gate.day
+        if account is not None and day is not None:
+            core.write(day.sample(account, core.clock.now()))
+
+    async def _brain_lost(self) -> None:
+        """What the operator chose for this case; by default nothing: a network blip must not realise losses."""
+        core = self._core
+        choice = core.options.limits.on_brain_lost
+        try:
+            if choice in (OnBrainLost.CANCEL_ORDERS, OnBrainLost.CLOSE_ALL):
+                for ticket in tuple(core.book.orders):
+                    await self.operator.operate(CancelOrder(ticket), by="brain lost")
+            if choice is OnBrainLost.CLOSE_ALL:
+                await self.operator.operate(CloseAll(), by="brain lost")
+        except (Refused, TimeoutError) as fault:
+            core.alarm("critical", "BRAIN_LOST", f"could not {choice.value.replace('_', ' ')}: {fault}")
