@@ -134,7 +134,8 @@ class Book:
         if order is None:
             if previous is not None:
                 self.pending_of[str(previous.symbol)].discard(ticket)
-            self.owners.pop(ticket, None)
+            if ticket not in self.positions:  # a filled order lives on as the position of its number
+                self.owners.pop(ticket, None)
             return
         if effect.cid is not None:
             self.owners.setdefault(ticket, effect.cid)
