@@ -1,4 +1,4 @@
-"""What a person at this machine may ask of the engine: stop, pause, reset, resume, settle, trade by hand. Implements EngineControl.
+"""What a person at this machine may ask of the engine: stop, pause, reset, resume, settle, trade. Implements EngineControl.
 
 The brain can engage the stop but has no way in here: there is no remote reset.
 """

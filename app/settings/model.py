@@ -144,14 +144,20 @@ class Settings:
     """One line each, for stderr, `doctor` and the status."""
 
     @property
+    def state_folder(self) -> Path:
+        """The journal's folder. Latch, stop file and runtime file live beside the journal that they belong to, so that two
+        executors with two journals never share a stop by accident."""
+        return self.journal.path.parent
+
+    @property
     def runtime_file(self) -> Path:
         """Written by a running engine: pid, ports, start, version (JSON)."""
-        return self.data_folder / "engine.json"
+        return self.state_folder / "engine.json"
 
     @property
     def stop_file(self) -> Path:
         """While it exists, trading is halted."""
-        return self.data_folder / "STOP"
+        return self.state_folder / "STOP"
 
     @property
     def read_token_file(self) -> Path:
