@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -236,6 +236,10 @@ class BrainServer:
         """GET_STATE. False: the executor is not connected."""
         link = self.executor(executor_id).link
         return link is not None and link.say(wire.get_state(secrets.token_hex(4), at=self._clock.utc()))
+
+    def notice(self, event: str, about: Mapping[str, Any]) -> None:
+        """Tell those who look on."""
+        self._dispatcher.notice(event, about)
 
     # -------------------------------------------------------------- the door
 
