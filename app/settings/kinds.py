@@ -107,8 +107,8 @@ def _executor_id(value: str) -> str:
     return value
 
 
-def decode_public_key(text: str) -> bytes:
-    """The 32 bytes of an Ed25519 public key from base64 or base64url, padded or not. Raises ValueError."""
+def canonical_public_key(text: str) -> str:
+    """An Ed25519 public key (32 bytes) as padded base64, from base64 or base64url, padded or not. Raises ValueError."""
     plain = text.strip().rstrip("=").replace("-", "+").replace("_", "/")
     try:
         key = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
@@ -116,17 +116,17 @@ def decode_public_key(text: str) -> bytes:
         raise ValueError("not base64") from None
     if len(key) != 32:
         raise ValueError("not 32 bytes")
-    return key
+    return base64.b64encode(key).decode("ascii")
 
 
-def _signing_keys(value: Any) -> Mapping[str, bytes]:
+def _signing_keys(value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping):
         raise ValueError("not a group of keys")
-    keys: dict[str, bytes] = {}
+    keys: dict[str, str] = {}
     for key_id, text in value.items():
         if not isinstance(key_id, str) or not _KEY_ID.match(key_id):
             raise ValueError("not a key id")
-        keys[key_id] = text if isinstance(text, bytes) else decode_public_key(str(text))
+        keys[key_id] = canonical_public_key(str(text))
     return MappingProxyType(keys)
 
 
@@ -207,7 +207,7 @@ ProxyUrl = Annotated[
     Allowed("an http://, https:// or socks5:// address"),
 ]
 SigningKeys = Annotated[
-    Mapping[str, bytes],
+    Mapping[str, str],
     PlainValidator(_signing_keys),
     Allowed("a group of `keyId: base64 of a 32-byte Ed25519 public key`, ids of A-Z a-z 0-9 _ . : -"),
 ]
