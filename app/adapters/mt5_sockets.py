@@ -100,9 +100,12 @@ class LoopSocket:
                 batch.append(self._socket.recv_multipart(zmq.NOBLOCK))
             except zmq.ZMQError:
                 break
-        if batch:
-            self._on_frames(batch)
-        self._recheck()
+        try:
+            if batch:
+                self._on_frames(batch)
+        finally:
+            # A reader that fails must not leave the socket deaf: the descriptor does not tell twice.
+            self._recheck()
 
     def drain(self) -> None:
         """Take everything that is there: for the last words of a peer that has gone."""

@@ -6,6 +6,7 @@ or randomness belongs here. What the terminal's stream says is judged in ea_stre
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -24,6 +25,9 @@ from app.protocol.ea_frames import (
 HEARTBEAT_INTERVAL = 1.0
 SILENCE_LIMIT = 3.0
 """Seconds without a word from the terminal after which it is held for lost (§3)."""
+TERMINAL_PATIENCE = 10.0
+"""Seconds without a word from us after which the terminal wants a fresh session (§3)."""
+HELD_UP = "this program was held up and the terminal wants a fresh session"
 HELLO_TTL = 2000
 HELLO_TIMEOUT = 2.0
 HEARTBEAT_TTL = 3000
@@ -170,6 +174,7 @@ class ExecutorSession:
     _welcome: Welcome | None = None
     _last_id: int = 0
     _last_heard: float = 0.0
+    _last_beat: float = 0.0
     _next_beat: float = 0.0
     _beats: dict[int, float] = field(default_factory=dict)
     _pending: dict[int, _Pending] = field(default_factory=dict)
@@ -256,7 +261,8 @@ class ExecutorSession:
             return []
         self._last_heard = now
         del self._pending[reply.re]
-        return [Answered(reply.re, reply, now - pending.sent)]
+        answered = Answered(reply.re, reply, now - pending.sent)
+        return [answered, self.close(HELD_UP)] if reply.code == "EXECUTOR_SILENT" else [answered]
 
     def tick(self, now: float) -> list[Event]:
         """Let time pass: heartbeats fall due, requests time out, silence ends the session."""
@@ -266,7 +272,9 @@ class ExecutorSession:
             if now - self.started >= HELLO_TIMEOUT:
                 return [self.close(NO_ANSWER)]
             return []
-        if now - self._last_heard >= SILENCE_LIMIT:
+        if now - self._last_beat >= TERMINAL_PATIENCE:
+            return [self.close(HELD_UP)]
+        if now >= self._silence_due():
             return [self.close(f"the terminal was silent for {SILENCE_LIMIT:g} seconds")]
         events: list[Event] = []
         for number in [number for number, pending in self._pending.items() if pending.deadline <= now]:
@@ -282,7 +290,7 @@ class ExecutorSession:
         """Monotonic second at which `tick` is due."""
         if self.phase is Phase.GREETING:
             return self.started + HELLO_TIMEOUT
-        due = min(self._next_beat, self._last_heard + SILENCE_LIMIT)
+        due = min(self._next_beat, self._silence_due())
         return (
             min((pending.deadline for pending in self._pending.values()), default=due)
             if self._pending
@@ -324,9 +332,16 @@ class ExecutorSession:
         )
         return self._last_id, encode_request(request)
 
+    def _silence_due(self) -> float:
+        """When silence becomes a loss. It counts from a question: a program that was held up itself first asks again."""
+        asked = min(self._beats.values(), default=None)
+        if asked is None:
+            return math.inf
+        return max(self._last_heard + SILENCE_LIMIT, asked + SILENCE_LIMIT - HEARTBEAT_INTERVAL)
+
     def _beat(self, now: float) -> None:
         number, body = self._number("heartbeat", {}, HEARTBEAT_TTL, now)
-        self._beats[number] = now
+        self._beats[number] = self._last_beat = now
         self._next_beat = now + HEARTBEAT_INTERVAL
         self._frames.append(body)
 

@@ -125,7 +125,7 @@ class FakeBroker:
     """A Broker whose answers are a script.
 
     `answers` is used up first, then `default` (None: done, with fresh tickets) answers every further command. With `up=True` the
-    session opens as soon as run() starts; else the test calls `go_up()`. Answers come in a later turn of the loop, like real ones.
+    session opens as soon as run() starts; else the test calls `go_up()`. Answers come in a later turn of the loop, as in life.
     """
 
     def __init__(self, *, up: bool = True) -> None:

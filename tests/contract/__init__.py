@@ -1,0 +1,1 @@
+"""One set of tests for every way to a terminal."""
