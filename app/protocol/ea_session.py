@@ -204,11 +204,11 @@ class TerminalSessions:
             if taken is not None:
                 return taken
             self.command = session
-            # Older hellos of the same role are superseded: only the newest may still take over.
-            for sid in [
-                s.sid for s in self.pending.values() if s.role == "command" and s.opened <= session.opened
-            ]:
-                del self.pending[sid]
+            # Its own older hellos are superseded: only a newer one may still take over.
+            for other in tuple(self.pending.values()):
+                same = (other.role, other.instance) == (session.role, session.instance)
+                if same and other.opened <= session.opened:
+                    del self.pending[other.sid]
         else:
             self.stops.append(session)
             del self.stops[:-MAX_STOP_SESSIONS]

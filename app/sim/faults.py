@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.domain.errors import ConfigurationError
+from app.protocol.ea_frames import TRADES
 
 CRASH_CODE = 137
 POINTS = ("after_intent", "after_effect", "before_result", "after_result", "before_reply")
@@ -106,7 +107,7 @@ class Fault:
 
     def strikes(self, cmd: str, symbol: str | None, chance: random.Random) -> bool:
         want = self.selectors
-        if "cmd" in want and want["cmd"] != cmd:
+        if cmd != want["cmd"] if "cmd" in want else cmd not in TRADES:
             return False
         if "symbol" in want and want["symbol"] != symbol:
             return False

@@ -129,6 +129,9 @@ class SimulatedTerminal:
         for task in tuple(self._running):
             task.cancel()
         try:
+            # The body's own error goes on as it is; only a cancellation is the group's business.
+            if kind is not None and not issubclass(kind, asyncio.CancelledError):
+                kind, error, trace = None, None, None
             await self._tasks.__aexit__(kind, error, trace)
         finally:
             self._flush()
@@ -154,7 +157,12 @@ class SimulatedTerminal:
         self.stream = Stream(life.boot, life.now_ms)
         life.broker.listen = self._on_effect
         self.desk = TradeDesk(
-            life, self.faults, mode=config.mode, latency=config.latency / 1000, later=self._later
+            life,
+            self.faults,
+            mode=config.mode,
+            latency=config.latency / 1000,
+            later=self._later,
+            broker=lambda: self.life.broker,
         )
         self._day = triggers.broker_day(self.clock.utc())
 

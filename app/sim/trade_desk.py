@@ -1,7 +1,7 @@
 """How the simulated terminal handles a command that can change something (EA_PROTOCOL §4).
 
-The order is the promise: known id, guard, args, INTENT, guard, broker, RESULT, reply. Faults strike here, between
-these steps, and nowhere inside the broker.
+The order is the promise: known id, guard, args, INTENT, guard, broker, RESULT, reply. Faults strike here,
+between these steps, and nowhere inside the broker.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from app.protocol.ea_messages import execution_to_wire, from_ms
 from app.protocol.ea_session import Admitted
 from app.sim import command_args as args
 from app.sim import retcodes
+from app.sim.broker import Broker
 from app.sim.command_args import Refuse
 from app.sim.faults import Faults
 from app.sim.ledger import LedgerFailed
@@ -35,7 +36,7 @@ _REDUCING = frozenset({"cancel", "close", "close_all"})
 class Order:
     """A command made ready for the broker: how to ask once, and what it is about."""
 
-    ask: Callable[[Conditions], Answer]
+    ask: Callable[[Broker, Conditions], Answer]
     cmd: str
     symbol: str | None
     volume: Decimal | None = None
@@ -55,14 +56,16 @@ class TradeDesk:
         mode: str,
         latency: float,
         later: Callable[[float, Callable[[], None]], None],
+        broker: Callable[[], Broker],
     ) -> None:
-        """`latency`: seconds to the broker and back. `later` runs something after so many seconds, even in the
-        terminal's next life: the broker does not restart with the terminal."""
+        """`latency`: seconds to the broker and back. `later` runs something after so many seconds, with `broker`
+        as it is then: the trade server does not restart with the terminal."""
         self._life = life
         self._faults = faults
         self._mode = mode
         self._latency = latency
         self._later = later
+        self._broker = broker
 
     async def handle(self, admitted: Admitted) -> Reply:
         """The one reply. Raises Restarting when that fault strikes."""
@@ -166,7 +169,7 @@ class TradeDesk:
                 return self._prepare_close_all(request)
 
     def _prepare_open(self, request: Request) -> Order:
-        broker, origin = self._life.broker, Origin(request.cid)
+        origin = Origin(request.cid)
         order = args.read_open(request.args, self._item(request))
 
         def price() -> Price:
@@ -174,7 +177,7 @@ class TradeDesk:
             return quote.ask if order.side.sign > 0 else quote.bid
 
         return Order(
-            lambda conditions: broker.open(order, origin, conditions),
+            lambda broker, conditions: broker.open(order, origin, conditions),
             "open",
             order.symbol,
             order.volume,
@@ -182,30 +185,33 @@ class TradeDesk:
         )
 
     def _prepare_place(self, request: Request) -> Order:
-        broker, origin = self._life.broker, Origin(request.cid)
+        origin = Origin(request.cid)
         order = args.read_place(request.args, self._item(request))
         return Order(
-            lambda conditions: broker.place(order, origin, conditions), "place", order.symbol, order.volume
+            lambda broker, conditions: broker.place(order, origin, conditions),
+            "place",
+            order.symbol,
+            order.volume,
         )
 
     def _prepare_modify(self, request: Request) -> Order:
-        broker, origin, given = self._life.broker, Origin(request.cid), request.args
+        book, origin, given = self._life.broker.book, Origin(request.cid), request.args
         ticket = args.read_ticket(given)
         if given.get("target") == "position":
-            position = broker.book.positions.get(ticket)
+            position = book.positions.get(ticket)
             if position is None:
                 raise Refuse("NOT_FOUND", f"no open position {ticket}")
             stop_loss = args.read_change(given, "sl", position.stop_loss)
             take_profit = args.read_change(given, "tp", position.take_profit)
             return Order(
-                lambda _: broker.modify_position(ticket, stop_loss, take_profit, origin),
+                lambda broker, _: broker.modify_position(ticket, stop_loss, take_profit, origin),
                 "modify",
                 position.symbol,
                 position.volume,
             )
         if given.get("target") != "order":
             raise InvalidValue("target", "must be position or order")
-        order = broker.book.orders.get(ticket)
+        order = book.orders.get(ticket)
         if order is None:
             raise Refuse("NOT_FOUND", f"no pending order {ticket}")
         expiration = order.expiration
@@ -220,12 +226,12 @@ class TradeDesk:
             expiration=expiration,
         )
         return Order(
-            lambda _: broker.modify_order(ticket, terms, origin), "modify", order.symbol, order.volume
+            lambda broker, _: broker.modify_order(ticket, terms, origin), "modify", order.symbol, order.volume
         )
 
     def _prepare_close(self, request: Request, ticket: Ticket, volume: Any) -> Order:
-        broker, origin = self._life.broker, Origin(request.cid)
-        position = broker.book.positions.get(ticket)
+        book, origin = self._life.broker.book, Origin(request.cid)
+        position = book.positions.get(ticket)
         if position is None:
             raise Refuse("NOT_FOUND", f"no open position {ticket}")
 
@@ -234,7 +240,7 @@ class TradeDesk:
             return quote.bid if position.side.sign > 0 else quote.ask
 
         return Order(
-            lambda conditions: broker.close(ticket, volume, origin, conditions),
+            lambda broker, conditions: broker.close(ticket, volume, origin, conditions),
             request.cmd,
             position.symbol,
             volume or position.volume,
@@ -243,12 +249,12 @@ class TradeDesk:
         )
 
     def _prepare_cancel(self, request: Request) -> Order:
-        broker, origin = self._life.broker, Origin(request.cid)
+        book, origin = self._life.broker.book, Origin(request.cid)
         ticket = args.read_ticket(request.args)
-        order = broker.book.orders.get(ticket)
+        order = book.orders.get(ticket)
         if order is None:
             raise Refuse("NOT_FOUND", f"no pending order {ticket}")
-        return Order(lambda _: broker.cancel(ticket, origin), "cancel", order.symbol, order.volume)
+        return Order(lambda broker, _: broker.cancel(ticket, origin), "cancel", order.symbol, order.volume)
 
     def _prepare_close_all(self, request: Request) -> list[Order]:
         args.read_int(request.args, "deviation", 0, 1_000_000)
@@ -274,12 +280,14 @@ class TradeDesk:
         """Ask the broker, again only after what certainly did nothing and may pass by itself."""
         answer, quote, attempt = Answer(Retcode.ERROR), None, 0
         while attempt < attempts:
-            if attempt > 0:
-                try:
-                    self._guard(admitted)
+            try:
+                self._guard(admitted)
+                if attempt > 0:
                     self._intent(str(admitted.request.cid), admitted.request, order.symbol)
-                except (Refuse, LedgerFailed):
-                    break
+            except (Refuse, LedgerFailed) as fault:
+                if attempt == 0:  # a later part of a close_all: time has passed since the first
+                    return Execution(ExecutionState.REFUSED, requested=order.volume, message=str(fault))
+                break
             attempt += 1
             quote = order.side_price() if order.side_price is not None else None
             answer = await self._ask(admitted.request, order)
@@ -302,14 +310,14 @@ class TradeDesk:
         conditions = self._conditions(cmd, symbol)
         late = self._faults.find("late_fill", cmd, symbol)
         if late is not None:
-            self._later(late.options["delay"], lambda: _done(order.ask(conditions)))
+            self._later(late.options["delay"], lambda: _done(order.ask(self._broker(), conditions)))
             return Answer(Retcode.TIMEOUT, "request timed out")
         if self._faults.find("requote", cmd, symbol) is not None:
             return Answer(Retcode.REQUOTE, "requote")
         lie = self._faults.find("retcode", cmd, symbol)
         if lie is not None and not lie.options["executed"]:
             return Answer(lie.options["code"])
-        answer = order.ask(conditions)
+        answer = order.ask(life.broker, conditions)
         self._faults.reach("after_effect", cmd, symbol)
         lost = self._faults.find("disconnect", cmd, symbol, at="after_effect")
         if lost is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,15 @@ def place_args(
 
 def close_args(ticket: str, **more: Any) -> dict[str, Any]:
     return {"ticket": ticket, "deviation": 20, "tag": TAG, "max_attempts": 3} | more
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the terminal run until something has become true."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.01)
 
 
 class Listener:
