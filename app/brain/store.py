@@ -23,6 +23,7 @@ from sqlalchemy import (
     create_engine,
     event,
     insert,
+    literal_column,
     select,
     update,
 )
@@ -217,7 +218,8 @@ class BrainStore:
         query = (
             select(commands)
             .where(commands.c.executor_id == executor_id, commands.c.status.in_(waiting))
-            .order_by(commands.c.created_at, commands.c.id)
+            # Many are made in one millisecond; SQLite's rowid keeps the order in which they were stored.
+            .order_by(commands.c.created_at, literal_column("rowid"))
         )
         return await self.call(lambda connection: [_command_row(row) for row in connection.execute(query)])
 
