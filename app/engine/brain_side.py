@@ -23,17 +23,15 @@ class BrainSide:
 
     def __init__(self, core: EngineCore) -> None:
         self._core = core
-        self._silent_since: float | None = None
+        self._silence_told = False
         self.session_id = ""
 
     # ------------------------------------------------------------ messages
 
     async def on_command(self, command: TradeCommand | UnreadableCommand, arrival: Arrival) -> None:
-        self._heard()
         await self._core.inbox.command(command, arrival)
 
     async def on_withdraw(self, command_id: CommandId, arrival: Arrival) -> None:
-        self._heard()
         await self._core.inbox.withdraw(command_id)
 
     async def on_emergency_stop(self, reason: str, close_positions: bool, signed: bool) -> None:
@@ -65,7 +63,7 @@ class BrainSide:
 
     async def on_brain_up(self, session_id: str, plain: bool, clock_offset: float | None) -> None:
         core = self._core
-        self._heard()
+        self._silence_told = False
         self.session_id = session_id
         core.links.brain_lost = False
         core.write(BrainSessionOpened(core.clock.now(), session_id, plain, clock_offset))
@@ -83,16 +81,14 @@ class BrainSide:
 
     async def on_brain_degraded(self, silent_for: float) -> None:
         """Nothing heard for a while; the link is still there."""
-        if self._silent_since is None:
-            self._silent_since = self._core.clock.monotonic() - silent_for
+        if not self._silence_told:
+            self._silence_told = True
             self._core.alarm("warning", "BRAIN_SILENT", f"nothing heard of the brain for {silent_for:.0f} s")
         self._core.bus.mark("links")
 
     async def on_brain_down(self, session_id: str, reason: str) -> None:
         core = self._core
         core.outbox.disconnected()
-        if self._silent_since is None:
-            self._silent_since = core.clock.monotonic()
         if session_id:
             core.write(BrainSessionClosed(core.clock.now(), session_id, reason))
             core.log("brain_disconnected", session=session_id, reason=reason)
@@ -120,18 +116,14 @@ class BrainSide:
 
     # ------------------------------------------------------------ silence
 
-    def _heard(self) -> None:
-        self._silent_since = None
-
     def watch(self) -> bool:
         """Called on a timer; True at the moment when the brain is lost (60 s of silence)."""
-        since = self._silent_since
-        if since is None or self._core.links.brain_lost:
+        core = self._core
+        heard = core.link.last_heard if core.link is not None else None
+        if heard is None or core.links.brain_lost or core.clock.monotonic() - heard < _LOST_AFTER:
             return False
-        if self._core.clock.monotonic() - since < _LOST_AFTER:
-            return False
-        self._core.links.brain_lost = True
-        self._core.alarm(
+        core.links.brain_lost = True
+        core.alarm(
             "critical",
             "BRAIN_LOST",
             "the brain is silent for 60 s: entries are refused until a fresh session",

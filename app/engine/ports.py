@@ -202,6 +202,10 @@ class BrainLink(Protocol):
     @property
     def state(self) -> LinkState: ...
 
+    @property
+    def last_heard(self) -> float | None:
+        """Monotonic moment at which the brain last gave a sign of life; None: never since the start."""
+
     async def run(self, listener: BrainListener) -> None:
         """Stay connected until cancelled. Raises nothing for a brain that is away or refuses."""
 
