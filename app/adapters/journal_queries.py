@@ -1,0 +1,212 @@
+"""What can be asked of a journal's tables, over any connection to it: the engine's own or a reader's.
+
+Only SELECT. Records of commands are replayed from their events, never read from the projection.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from app.adapters.event_codec import decode_event, decode_result, instant
+from app.adapters.journal_batch import Position
+from app.adapters.journal_chain import ChainRow
+from app.adapters.journal_schema import chain_head, commands, equity_samples, events, limits, outbox
+from app.domain import events as ev
+from app.domain.command_record import CommandRecord
+from app.domain.command_states import TRANSITIONS
+from app.domain.errors import IllegalTransition, JournalDamaged
+from app.domain.results import Outcome
+from app.domain.trading_state import TradingStatus
+from app.domain.values import CommandId
+from app.engine.ports import JournalRow, OutboxItem
+
+_COMMAND_KINDS = frozenset(kind.__name__ for arrows in TRANSITIONS.values() for kind in arrows)
+_EVENT_COLUMNS = (events.c.kind, events.c.at, events.c.command_id, events.c.payload)
+
+
+def position(connection: Connection) -> Position:
+    """Where the journal stands. Raises JournalDamaged if head, events and outbox do not agree on it."""
+    head = connection.execute(select(chain_head.c.seq, chain_head.c.hash)).one_or_none()
+    last = connection.execute(
+        select(events.c.seq, events.c.hash).order_by(events.c.seq.desc()).limit(1)
+    ).one_or_none()
+    if head is None or tuple(head) != (tuple(last) if last is not None else (0, head.hash)):
+        raise JournalDamaged("the last row of the journal is not the one that was written last")
+    newest = connection.execute(select(outbox.c.id).order_by(outbox.c.id.desc()).limit(1)).scalar()
+    return Position(head.seq, head.hash, newest or 0)
+
+
+def known_ids(connection: Connection) -> Iterator[str]:
+    """Every command id there ever was."""
+    yield from connection.execute(select(commands.c.id)).scalars()
+
+
+def _replay(rows: Iterable[Row[Any]]) -> tuple[CommandRecord, ...]:
+    """Records by the order in which their commands were received."""
+    records: dict[str, CommandRecord] = {}
+    for row in rows:
+        kind, at, command_id, payload = row._tuple()
+        if kind == ev.CommandReceived.__name__:
+            received = decode_event(kind, at, command_id, payload)
+            if isinstance(received, ev.CommandReceived):
+                records[command_id] = CommandRecord.received(received)
+        elif kind in _COMMAND_KINDS:
+            event: Any = decode_event(kind, at, command_id, payload)
+            try:
+                records[command_id].apply(event)
+            except (KeyError, IllegalTransition) as fault:
+                raise JournalDamaged(f"the history of command {command_id} makes no sense: {fault}") from None
+    return tuple(records.values())
+
+
+def command(connection: Connection, command_id: CommandId) -> CommandRecord | None:
+    """The record of one command."""
+    query = select(*_EVENT_COLUMNS).where(events.c.command_id == str(command_id)).order_by(events.c.seq)
+    return next(iter(_replay(connection.execute(query))), None)
+
+
+def _records_of(connection: Connection, ids: Select[Any]) -> tuple[CommandRecord, ...]:
+    query = select(*_EVENT_COLUMNS).where(events.c.command_id.in_(ids)).order_by(events.c.seq)
+    return _replay(connection.execute(query))
+
+
+def unfinished(connection: Connection) -> tuple[CommandRecord, ...]:
+    """Commands in no final state, oldest first."""
+    return _records_of(connection, select(commands.c.id).where(commands.c.final == 0))
+
+
+def recent(connection: Connection, limit: int) -> tuple[CommandRecord, ...]:
+    """Commands that finished last, newest first."""
+    newest = (
+        select(commands.c.id)
+        .where(commands.c.finished_seq.is_not(None))
+        .order_by(commands.c.finished_seq.desc())
+        .limit(limit)
+    )
+    order = {name: number for number, name in enumerate(connection.execute(newest).scalars())}
+    return tuple(sorted(_records_of(connection, newest), key=lambda record: order[record.command_id]))
+
+
+def unacknowledged(connection: Connection, after: int, limit: int) -> tuple[OutboxItem, ...]:
+    """Outbox rows above `after` that the brain has not confirmed."""
+    query = (
+        select(outbox.c.id, outbox.c.created_at, outbox.c.result)
+        .where(outbox.c.acknowledged_at.is_(None), outbox.c.id > after)
+        .order_by(outbox.c.id)
+        .limit(limit)
+    )
+    return tuple(
+        OutboxItem(row.id, instant(row.created_at), decode_result(row.result))
+        for row in connection.execute(query)
+    )
+
+
+def last_equity(connection: Connection, account: str) -> ev.EquitySampled | None:
+    """The newest sample of an account."""
+    table = equity_samples.c
+    query = select(equity_samples).where(table.account == account).order_by(table.seq.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    return ev.EquitySampled(
+        at=instant(row.at),
+        account=row.account,
+        broker_day=row.broker_day,
+        balance=Decimal(row.balance),
+        equity=Decimal(row.equity),
+        day_start_equity=Decimal(row.day_start_equity),
+        peak_equity=Decimal(row.peak_equity),
+        deposits=Decimal(row.deposits),
+    )
+
+
+def last_status(connection: Connection) -> TradingStatus | None:
+    """The trading state as last journalled."""
+    query = (
+        select(*_EVENT_COLUMNS)
+        .where(events.c.kind == ev.TradingStateChanged.__name__)
+        .order_by(events.c.seq.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    event = decode_event(*row)
+    if not isinstance(event, ev.TradingStateChanged):
+        raise JournalDamaged("a change of the trading state cannot be read")
+    return TradingStatus(event.state, event.epoch, event.reason, event.by, event.at)
+
+
+def tripped_limits(connection: Connection) -> Mapping[str, str]:
+    """Latched limits: name -> message, in the order they tripped."""
+    query = select(limits.c.name, limits.c.message).order_by(limits.c.seq)
+    return {row.name: row.message for row in connection.execute(query)}
+
+
+def rows(
+    connection: Connection, *, after: int = 0, limit: int = 500, command_id: str | None = None
+) -> tuple[JournalRow, ...]:
+    """Rows of the event log above `after`."""
+    query = select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit)
+    if command_id is not None:
+        query = query.where(events.c.command_id == str(command_id))
+    return tuple(
+        JournalRow(row.seq, instant(row.at), row.kind, row.command_id, json.loads(row.payload), row.hash)
+        for row in connection.execute(query)
+    )
+
+
+def chain_page(connection: Connection, after: int, limit: int) -> list[ChainRow]:
+    """Rows as they are stored, for the check of the chain."""
+    query = select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit)
+    return [ChainRow(*row) for row in connection.execute(query)]
+
+
+def head(connection: Connection) -> tuple[int, str] | None:
+    """Number and hash of the last row written, as the journal itself remembers them."""
+    row = connection.execute(select(chain_head.c.seq, chain_head.c.hash)).one_or_none()
+    return None if row is None else (row.seq, row.hash)
+
+
+# ------------------------------------------------------------------ lists for people
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFilter:
+    """Which commands a list or an export takes; None: all."""
+
+    day: date | None = None
+    """UTC day on which it was received."""
+    symbol: str | None = None
+    strategy: str | None = None
+    outcome: Outcome | None = None
+
+
+def command_rows(
+    connection: Connection,
+    wanted: CommandFilter,
+    *,
+    after: int = 0,
+    limit: int = 500,
+    newest_first: bool = False,
+) -> list[dict[str, Any]]:
+    """Rows of the `commands` table as they stand, by the order received, above row number `after`."""
+    table = commands.c
+    query = select(commands).limit(limit)
+    query = query.order_by(table.seq.desc() if newest_first else table.seq).where(table.seq > after)
+    if wanted.day is not None:
+        query = query.where(table.received_at.startswith(wanted.day.isoformat()))
+    if wanted.symbol is not None:
+        query = query.where(table.symbol == wanted.symbol)
+    if wanted.strategy is not None:
+        query = query.where(table.strategy_id == wanted.strategy)
+    if wanted.outcome is not None:
+        query = query.where(table.outcome == wanted.outcome.name)
+    return [dict(row._mapping) for row in connection.execute(query)]

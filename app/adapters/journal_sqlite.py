@@ -1,0 +1,336 @@
+"""The Journal port over SQLite: one thread owns the only connection; whatever waits is committed together.
+
+Here is the thread, its queue and its failure; what is written and asked stands in journal_batch.py and journal_queries.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from time import perf_counter
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.adapters import journal_queries as queries
+from app.adapters.event_codec import EncodedEvent, encode_event
+from app.adapters.journal_batch import Batch, Position
+from app.adapters.journal_file import OwnerLock, checked_place, open_for_writing
+from app.domain.command_record import CommandRecord
+from app.domain.errors import JournalFailed
+from app.domain.events import CommandReceived, EquitySampled, Event
+from app.domain.trading_state import TradingStatus
+from app.domain.values import CommandId
+from app.engine.ports import JournalRow, OutboxItem
+
+T = TypeVar("T")
+Ids = tuple[int, ...]
+FailureHandler = Callable[[JournalFailed], None]
+
+GROUP = 64
+"""Most appends in one transaction: bounds how long the first of them waits for the last."""
+BACKLOG = 20_000
+"""Most appends that may wait for the disk; more means that it does not keep up, and trading stops."""
+QUIET = 0.25
+"""Seconds without work after which the write-ahead log is moved into the database."""
+WAL_COMMITS = 4_000
+"""Commits (of some 5 pages each) after which that happens even in the thick of it."""
+
+
+@dataclass(slots=True)
+class _Append:
+    rows: list[tuple[Event, EncodedEvent]]
+    future: asyncio.Future[Ids]
+
+
+@dataclass(slots=True)
+class _Ask:
+    question: Callable[[Connection], Any]
+    future: asyncio.Future[Any]
+
+
+class _Close:
+    """The last thing in the queue."""
+
+
+_Item = _Append | _Ask | _Close
+
+
+def failure_words(path: Path, fault: object) -> str:
+    """What a failed write means, for a person."""
+    return (
+        f"The journal {path} could not be written ({fault}). What was not recorded is not sent: trading has stopped. "
+        "Make room or repair the disk, then start Medulla again."
+    )
+
+
+class SqliteJournal:
+    """Made by `open`, on the event loop that will use it; every method belongs to that loop's thread."""
+
+    def __init__(self, path: Path, on_failure: FailureHandler) -> None:
+        self._path = path
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._known: set[int] = set()
+        self._backlog = 0
+        self._failure: JournalFailed | None = None
+        self._closing = False
+        self._commit_latency: float | None = None
+        self._ready: asyncio.Future[None] = self._loop.create_future()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        # The rest is the journal thread's alone.
+        self._position = Position(0, "", 0)
+        self._broken = False
+        self._commits = 0
+
+    @classmethod
+    async def open(cls, path: Path, on_failure: FailureHandler) -> Self:
+        """Take possession of the journal at `path`, making it if there is none.
+
+        `on_failure` is called once, on the loop, when a write has failed: trading has to stop.
+        Raises JournalInUse, JournalDamaged, JournalTooNew, or JournalFailed for a place that cannot be used.
+        """
+        journal = cls(path, on_failure)
+        journal._thread.start()
+        try:
+            await journal._ready
+        except JournalFailed:
+            journal._thread.join()
+            raise
+        return journal
+
+    # -------------------------------------------------------------- the port
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    def append(self, *events: Event) -> asyncio.Future[Ids]:
+        """See the port. Encodes here, so that a fault of an event is the caller's and never the thread's."""
+        future: asyncio.Future[Ids] = self._loop.create_future()
+        failure = self._failure
+        if failure is None and self._backlog >= BACKLOG:
+            failure = JournalFailed(failure_words(self._path, f"{self._backlog} records wait for the disk"))
+            self._fail(failure)
+        if failure is None and self._closing:
+            failure = JournalFailed(f"The journal {self._path} is closed: nothing can be recorded any more.")
+        if failure is not None:
+            future.set_exception(failure)
+            return future
+        rows = [(event, encode_event(event)) for event in events]
+        for event in events:
+            if isinstance(event, CommandReceived):
+                self._known.add(hash(event.command_id))
+        self._backlog += 1
+        self._queue.put(_Append(rows, future))
+        return future
+
+    def may_know(self, command_id: CommandId) -> bool:
+        return hash(command_id) in self._known
+
+    async def command(self, command_id: CommandId) -> CommandRecord | None:
+        return await self._ask(lambda connection: queries.command(connection, command_id))
+
+    async def unfinished(self) -> tuple[CommandRecord, ...]:
+        return await self._ask(queries.unfinished)
+
+    async def recent(self, limit: int) -> tuple[CommandRecord, ...]:
+        return await self._ask(lambda connection: queries.recent(connection, limit))
+
+    async def unacknowledged(self, after: int, limit: int) -> tuple[OutboxItem, ...]:
+        return await self._ask(lambda connection: queries.unacknowledged(connection, after, limit))
+
+    async def last_equity(self, account: str) -> EquitySampled | None:
+        return await self._ask(lambda connection: queries.last_equity(connection, account))
+
+    async def last_status(self) -> TradingStatus | None:
+        return await self._ask(queries.last_status)
+
+    async def tripped_limits(self) -> Mapping[str, str]:
+        return await self._ask(queries.tripped_limits)
+
+    async def rows(
+        self, *, after: int = 0, limit: int = 500, command_id: CommandId | None = None
+    ) -> tuple[JournalRow, ...]:
+        return await self._ask(
+            lambda connection: queries.rows(connection, after=after, limit=limit, command_id=command_id)
+        )
+
+    @property
+    def backlog(self) -> int:
+        return self._backlog
+
+    @property
+    def commit_latency(self) -> float | None:
+        return self._commit_latency
+
+    async def close(self) -> None:
+        """See the port. May be called twice."""
+        if not self._closing:
+            self._closing = True
+            self._queue.put(_Close())
+        await asyncio.shield(self._ended)
+        self._thread.join()
+
+    async def _ask(self, question: Callable[[Connection], T]) -> T:
+        """Ask in the journal's thread, after everything that was appended before. Raises JournalFailed."""
+        if self._closing:
+            raise JournalFailed(f"The journal {self._path} is closed: nothing can be read from it any more.")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Ask(question, future))
+        return await future
+
+    # -------------------------------------------------------------- on the loop, for the thread
+
+    def _fail(self, failure: JournalFailed) -> None:
+        if self._failure is None:
+            self._failure = failure
+            self._on_failure(failure)
+
+    def _deliver(self, group: list[tuple[asyncio.Future[Ids], Ids]]) -> None:
+        self._backlog -= len(group)
+        for future, ids in group:
+            if not future.done():
+                future.set_result(ids)
+
+    def _deliver_failure(
+        self, futures: list[asyncio.Future[Any]], failure: JournalFailed, appends: int
+    ) -> None:
+        self._backlog -= appends
+        # First the stop, then the callers: nobody may act on the failure before trading has stopped.
+        if appends:
+            self._fail(failure)
+        for future in futures:
+            if not future.done():
+                future.set_exception(failure)
+
+    @staticmethod
+    def _deliver_answer(future: asyncio.Future[Any], answer: Any) -> None:
+        if not future.done():
+            future.set_result(answer)
+
+    # -------------------------------------------------------------- the thread
+
+    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            # The loop is closed: there is nobody left to be told. The rows are on disk all the same.
+            return
+
+    def _run(self) -> None:
+        try:
+            lock = OwnerLock(checked_place(self._path))
+            lock.take()
+            try:
+                self._serve()
+            finally:
+                lock.release()
+        except JournalFailed as failure:
+            self._call(self._deliver_failure, [self._ready], failure, 0)
+        finally:
+            self._call(self._deliver_answer, self._ended, None)
+
+    def _serve(self) -> None:
+        engine, connection = open_for_writing(self._path)
+        try:
+            self._load(connection)
+            self._call(self._deliver_answer, self._ready, None)
+            self._work(connection)
+        finally:
+            # Closing the only connection moves the rest of the write-ahead log into the database.
+            connection.close()
+            engine.dispose()
+
+    def _load(self, connection: Connection) -> None:
+        try:
+            self._position = queries.position(connection)
+            self._known.update(hash(command_id) for command_id in queries.known_ids(connection))
+            connection.rollback()
+        except (SQLAlchemyError, sqlite3.Error) as fault:
+            raise JournalFailed(f"The journal {self._path} cannot be read: {fault}") from None
+
+    def _work(self, connection: Connection) -> None:
+        queue = self._queue
+        while True:
+            try:
+                item = queue.get(timeout=QUIET if self._commits else None)
+            except Empty:
+                self._checkpoint(connection)
+                continue
+            group: list[_Append] = []
+            while isinstance(item, _Append):
+                group.append(item)
+                if len(group) == GROUP:
+                    break
+                try:
+                    item = queue.get_nowait()
+                except Empty:
+                    break
+            if group:
+                self._commit(connection, group)
+            if isinstance(item, _Ask):
+                self._answer(connection, item)
+            elif isinstance(item, _Close):
+                return
+            if self._commits >= WAL_COMMITS:
+                self._checkpoint(connection)
+
+    def _commit(self, connection: Connection, group: list[_Append]) -> None:
+        if self._broken:
+            failure = JournalFailed(failure_words(self._path, "an earlier write failed"))
+            self._call(self._deliver_failure, [item.future for item in group], failure, len(group))
+            return
+        started = perf_counter()
+        batch = Batch(self._position)
+        answers: list[tuple[asyncio.Future[Ids], Ids]] = []
+        for item in group:
+            ids = [batch.add(event, row) for event, row in item.rows]
+            answers.append((item.future, tuple([outbox_id for outbox_id in ids if outbox_id is not None])))
+        try:
+            with connection.begin():
+                position = batch.write(connection)
+        except (SQLAlchemyError, sqlite3.Error, OSError, ValueError, JournalFailed) as fault:
+            # Never again: after a failed sync the system may call pages clean that are not on disk.
+            self._broken = True
+            failure = JournalFailed(failure_words(self._path, getattr(fault, "orig", None) or fault))
+            failure.__cause__ = fault
+            self._call(self._deliver_failure, [item.future for item in group], failure, len(group))
+            return
+        self._position = position
+        self._commits += 1
+        self._commit_latency = perf_counter() - started
+        self._call(self._deliver, answers)
+
+    def _answer(self, connection: Connection, item: _Ask) -> None:
+        try:
+            answer = item.question(connection)
+        except JournalFailed as fault:
+            self._call(self._deliver_failure, [item.future], fault, 0)
+        except (SQLAlchemyError, sqlite3.Error, ValueError) as fault:
+            unread = JournalFailed(f"The journal {self._path} cannot be read: {fault}")
+            self._call(self._deliver_failure, [item.future], unread, 0)
+        else:
+            self._call(self._deliver_answer, item.future, answer)
+        finally:
+            connection.rollback()
+
+    def _checkpoint(self, connection: Connection) -> None:
+        self._commits = 0
+        if self._broken:
+            return
+        raw: Any = connection.connection.dbapi_connection
+        try:
+            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.Error as fault:
+            # Everything is safe in the write-ahead log still, but the disk is not: the next write must not be tried.
+            self._broken = True
+            self._call(self._deliver_failure, [], JournalFailed(failure_words(self._path, fault)), 0)
