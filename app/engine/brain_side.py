@@ -74,7 +74,6 @@ class BrainSide:
                 "CLOCK_SKEW",
                 f"the brain's clock and this machine's differ by {clock_offset:+.1f} s: entries are refused until they agree",
             )
-        core.tell_brain(await self._state(None))
         core.market.reconnected()
         await core.outbox.catch_up()
         core.bus.mark("links")
