@@ -5,9 +5,9 @@ substitute: a backend that stores nothing, or stores in the open, is refused by 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from app.domain.errors import SecretMissing
+from app.domain.errors import ConfigurationError, SecretMissing
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -111,15 +111,40 @@ def api_key_name(executor_id: str) -> str:
     return f"brain.api_key/{executor_id}"
 
 
-def brain_api_key(configured: str | None, executor_id: str, secrets: KeyringSecrets | None = None) -> str:
-    """The key from the settings (environment, command line), else from the keyring. Raises SecretMissing."""
-    if configured:
-        return configured
-    remedy = f"Run `medulla pair CODE` with the code that the brain printed, or set {ENVIRONMENT_VARIABLE}."
+class _Secret(Protocol):
+    def get_secret_value(self) -> str: ...
+
+
+class _Brain(Protocol):
+    @property
+    def api_key(self) -> _Secret | None: ...
+
+    @property
+    def executor_id(self) -> str: ...
+
+
+class KeySource(Protocol):
+    """The part of Settings that is needed here."""
+
+    @property
+    def brain(self) -> _Brain: ...
+
+
+def brain_api_key(settings: KeySource, keyring: KeyringSecrets | None = None) -> str:
+    """The key from the settings (environment, command line), else from the keyring. Raises ConfigurationError."""
+    configured = settings.brain.api_key
+    if configured is not None:
+        return configured.get_secret_value()
+    executor_id = settings.brain.executor_id
+    remedy = f"allowed: one stored by `medulla pair CODE`, or the variable {ENVIRONMENT_VARIABLE}"
     try:
-        stored = (secrets or KeyringSecrets()).get(api_key_name(executor_id))
+        stored = (keyring or KeyringSecrets()).get(api_key_name(executor_id))
     except KeyringUnusable as fault:
-        raise SecretMissing(f"There is no key for the brain. {fault} {remedy}") from None
+        raise ConfigurationError(
+            f"brain.api_key: not set, and {str(fault)[0].lower()}{str(fault)[1:]}"
+        ) from None
     if not stored:
-        raise SecretMissing(f"There is no key for the brain under executor id {executor_id}. {remedy}")
+        raise ConfigurationError(
+            f"brain.api_key: not set, and the keyring has none for {executor_id}: {remedy}"
+        )
     return stored

@@ -10,12 +10,12 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from loguru import logger
 
@@ -106,20 +106,50 @@ class _Intercept(logging.Handler):
         )
 
 
+class _LogSection(Protocol):
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def level(self) -> str: ...
+
+
+class LogSource(Protocol):
+    """The part of Settings that is needed here."""
+
+    @property
+    def log(self) -> _LogSection: ...
+
+    @property
+    def secrets(self) -> Iterable[str]: ...
+
+
+class EventLog:
+    """log(event, level, **fields): one structured line. `fault` may be an exception: its traceback is written without values."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        """None: the log folder cannot be written."""
+
+    def __call__(self, event: str, level: str = "info", **fields: Any) -> None:
+        fault = fields.pop("fault", None)
+        bound = logger
+        if isinstance(fault, BaseException):
+            bound = logger.opt(exception=fault)
+        elif fault is not None:
+            fields["fault"] = fault
+        bound.bind(**fields).log(level.upper(), "{}", event)
+
+
 def set_up_logging(
-    *,
-    process: str,
-    folder: Path | None,
-    level: str = "info",
-    json_stdout: bool = False,
-    secrets: Iterable[str] = (),
-    stdout: TextIO | None = None,
-) -> Path | None:
-    """Replace all sinks of this process. Returns the log file, or None when there is none.
+    settings: LogSource, *, process: str, json_stdout: bool = True, stdout: TextIO | None = None
+) -> EventLog:
+    """Replace all sinks of this process: stdout (if wanted) and `<process>.log` in the log folder.
 
     A folder that cannot be written costs the file, not the engine: one line on stderr says so.
     """
-    masker = Masker(secrets)
+    level = settings.log.level.upper()
+    masker = Masker(settings.secrets)
 
     def formatted(record: Record) -> str:
         record["extra"][_LINE] = json_line(record, masker)
@@ -133,36 +163,30 @@ def set_up_logging(
             stream.write(str(message))
             stream.flush()
 
-        logger.add(write, level=level.upper(), format=formatted, diagnose=False, backtrace=False)
-    file = None
-    if folder is not None:
-        file = folder / f"{process}.log"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            logger.add(
-                file,
-                level=level.upper(),
-                format=formatted,
-                rotation=ROTATION_BYTES,
-                retention=KEPT_FILES,
-                encoding="utf-8",
-                diagnose=False,
-                backtrace=False,
-            )
-        except OSError as fault:
-            sys.stderr.write(
-                f"medulla: log.folder: {folder}: cannot be written ({fault.strerror}); going on without it\n"
-            )
-            file = None
+        logger.add(write, level=level, format=formatted, diagnose=False, backtrace=False)
+    log = EventLog(_add_file(settings.log.folder, process, level, formatted))
     logging.basicConfig(handlers=[_Intercept()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
+    return log
+
+
+def _add_file(folder: Path, process: str, level: str, formatted: Callable[[Record], str]) -> Path | None:
+    file = folder / f"{process}.log"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        logger.add(
+            file,
+            level=level,
+            format=formatted,
+            rotation=ROTATION_BYTES,
+            retention=KEPT_FILES,
+            encoding="utf-8",
+            diagnose=False,
+            backtrace=False,
+        )
+    except OSError as fault:
+        sys.stderr.write(
+            f"medulla: log.folder: {folder}: cannot be written ({fault.strerror}); going on without it\n"
+        )
+        return None
     return file
-
-
-def log_event(event: str, level: str = "info", **fields: Any) -> None:
-    """One event with its fields; `fault` may be an exception."""
-    fault = fields.pop("fault", None)
-    bound = logger.opt(exception=fault) if isinstance(fault, BaseException) else logger
-    if fault is not None and not isinstance(fault, BaseException):
-        fields["fault"] = fault
-    bound.bind(**fields).log(level.upper(), "{}", event)

@@ -17,7 +17,8 @@ from app.settings.model import SECTIONS, known_keys
 
 PREFIX = "MEDULLA_"
 ENVIRONMENT_NAME = "MEDULLA_ENV"
-_RESERVED = frozenset({ENVIRONMENT_NAME})
+_RESERVED = frozenset({ENVIRONMENT_NAME, "MEDULLA_BRAIN_API_KEY"})
+"""Variables of our prefix that are no settings: the layer's name, and what the reference brain reads (`medulla brain`)."""
 _MAX_BYTES = 1_000_000
 _MAX_DEPTH = 8
 _NULL = "tag:yaml.org,2002:null"

@@ -160,6 +160,11 @@ class Settings:
         return self.state_folder / "STOP"
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never stand in a log line."""
+        return () if self.brain.api_key is None else (self.brain.api_key.get_secret_value(),)
+
+    @property
     def read_token_file(self) -> Path:
         """Token of the scope `read`."""
         return self.api.token_file.with_name(self.api.token_file.name + ".read")
