@@ -52,7 +52,7 @@ def _replay(rows: Iterable[Row[Any]]) -> tuple[CommandRecord, ...]:
     """Records by the order in which their commands were received."""
     records: dict[str, CommandRecord] = {}
     for row in rows:
-        kind, at, command_id, payload = row._tuple()
+        kind, at, command_id, payload = row.kind, row.at, row.command_id, row.payload
         if kind == ev.CommandReceived.__name__:
             received = decode_event(kind, at, command_id, payload)
             if isinstance(received, ev.CommandReceived):

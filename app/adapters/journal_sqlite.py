@@ -90,6 +90,8 @@ class SqliteJournal:
         self._position = Position(0, "", 0)
         self._broken = False
         self._commits = 0
+        self._serving: list[asyncio.Future[Any]] = []
+        """What the thread has in its hands."""
 
     @classmethod
     async def open(cls, path: Path, on_failure: FailureHandler) -> Self:
@@ -212,6 +214,27 @@ class SqliteJournal:
             if not future.done():
                 future.set_exception(failure)
 
+    def _over(self) -> None:
+        """The thread has ended: whatever still waits is told so."""
+        if not self._closing and self._ready.done() and self._ready.exception() is None:
+            self._fail(JournalFailed(failure_words(self._path, "its thread ended")))
+        self._closing = True
+        failure = self._failure or JournalFailed(f"The journal {self._path} is closed.")
+        for future in self._under_way():
+            if not future.done():
+                future.set_exception(failure)
+        self._ended.set_result(None)
+
+    def _under_way(self) -> list[asyncio.Future[Any]]:
+        waiting: list[asyncio.Future[Any]] = [self._ready, *self._serving]
+        while True:
+            try:
+                item = self._queue.get_nowait()
+            except Empty:
+                return waiting
+            if isinstance(item, _Append | _Ask):
+                waiting.append(item.future)
+
     @staticmethod
     def _deliver_answer(future: asyncio.Future[Any], answer: Any) -> None:
         if not future.done():
@@ -237,7 +260,8 @@ class SqliteJournal:
         except JournalFailed as failure:
             self._call(self._deliver_failure, [self._ready], failure, 0)
         finally:
-            self._call(self._deliver_answer, self._ended, None)
+            # Also if a fault of ours ended the thread: nobody may wait for it for ever, and trading has to stop.
+            self._call(self._over)
 
     def _serve(self) -> None:
         engine, connection = open_for_writing(self._path)
@@ -276,8 +300,10 @@ class SqliteJournal:
                 except Empty:
                     break
             if group:
+                self._serving = [append.future for append in group]
                 self._commit(connection, group)
             if isinstance(item, _Ask):
+                self._serving = [item.future]
                 self._answer(connection, item)
             elif isinstance(item, _Close):
                 return
