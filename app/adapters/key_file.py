@@ -5,6 +5,7 @@ Whichever side starts first makes the file; it appears whole or not at all, so t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -16,6 +17,10 @@ from app.domain.errors import ConfigurationError
 
 KEY_SIZE = 32
 _KEY = re.compile(rb"[0-9a-f]{64}\r?\n?\Z")
+
+
+class _AnotherWasFirst(Exception):
+    """The other side made the file meanwhile: its key counts."""
 
 
 def load_key(path: Path) -> bytes:
@@ -48,9 +53,9 @@ def load_or_create_key(path: Path) -> bytes:
     """The key in `path`, made now if there is none (mode 600). Raises ConfigurationError."""
     if not path.exists():
         try:
-            _create(path, secrets.token_bytes(KEY_SIZE))
-        except FileExistsError:
-            pass  # the other side was first: its key counts
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(_AnotherWasFirst):
+                _create(path, secrets.token_bytes(KEY_SIZE))
         except OSError as fault:
             raise ConfigurationError(
                 f"key file {path}: cannot be made ({fault.strerror}); name another place in terminal.key_file"
@@ -59,8 +64,7 @@ def load_or_create_key(path: Path) -> bytes:
 
 
 def _create(path: Path, key: bytes) -> None:
-    """Raises FileExistsError if another process was first: its key counts."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Raises _AnotherWasFirst, or OSError."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -68,9 +72,12 @@ def _create(path: Path, key: bytes) -> None:
             file.write(key.hex().encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        if sys.platform == "win32":
-            os.rename(draft, path)  # refuses to replace
-        else:
-            os.link(draft, path)
+        try:
+            if sys.platform == "win32":
+                os.rename(draft, path)  # refuses to replace
+            else:
+                os.link(draft, path)
+        except FileExistsError:
+            raise _AnotherWasFirst from None
     finally:
         draft.unlink(missing_ok=True)

@@ -172,7 +172,10 @@ class ZmqStopChannel:
             now = self._clock.monotonic()
             for event in self._session.receive(message, now):
                 if isinstance(event, wire.Refused | wire.Lost):
-                    self._refusal = event.message if isinstance(event, wire.Refused) else event.reason
+                    if isinstance(event, wire.Refused):
+                        self._refusal = f"{event.code}: {event.message}"
+                    else:
+                        self._refusal = event.reason
                     self._drop()
                     self._greet_not_before = now + REPEAT
                     return events

@@ -1,0 +1,113 @@
+"""How long the way to the terminal and back takes, through real sockets to the simulated terminal in another process.
+
+The numbers are printed (`pytest -s`); what is asserted is only what no machine may miss by a wide margin.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from app.domain.commands import ModifyPosition
+from app.domain.execution import ExecutionState
+from app.domain.values import Price
+from tests.contract.broker_contract import (
+    EURUSD,
+    TERMS,
+    ZmqRig,
+    command,
+    open_,
+    running,
+    ticket_of,
+    zmq_broker,
+)
+from tests.contract.terminals import SimulatedTerminalProcess
+from tests.fakes.broker_listener import RecordingListener
+
+ROUNDS = 500
+WARM_UP = 50
+GENEROUS = 0.1
+"""Seconds: some hundred times what a quiet machine needs."""
+
+pytestmark = pytest.mark.processes
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    p50: float
+    p99: float
+    cpu: float
+    """Seconds of this process's CPU a round trip, the threads of ZeroMQ included."""
+
+    def line(self, what: str) -> str:
+        return f"{what:<34} p50 {self.p50 * 1e3:6.3f} ms  p99 {self.p99 * 1e3:6.3f} ms  cpu {self.cpu * 1e3:6.3f} ms"
+
+
+async def measure(once: Callable[[int], Awaitable[object]]) -> Measured:
+    for number in range(WARM_UP):
+        await once(-number - 1)
+    times = []
+    cpu = time.process_time()
+    for number in range(ROUNDS):
+        began = time.perf_counter()
+        await once(number)
+        times.append(time.perf_counter() - began)
+    cpu = (time.process_time() - cpu) / ROUNDS
+    times.sort()
+    return Measured(times[ROUNDS // 2], times[ROUNDS * 99 // 100], cpu)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[ZmqRig]:
+    terminal = SimulatedTerminalProcess(tmp_path, ["--balance", "100000000"])
+    try:
+        await terminal.start()
+        rig = ZmqRig(terminal, zmq_broker(terminal), RecordingListener())
+        async with running(rig.broker, rig.heard):
+            await rig.up()
+            yield rig
+    finally:
+        terminal.close()
+
+
+async def test_a_question(rig: ZmqRig) -> None:
+    measured = await measure(lambda _: rig.broker.symbol(EURUSD))
+    print("\n" + measured.line("question (symbol)"))
+    assert measured.p50 < GENEROUS
+
+
+async def test_a_trade_with_its_ledger(rig: ZmqRig) -> None:
+    async def trade(number: int) -> None:
+        execution = await rig.broker.send(command(f"t{number}", open_("0.01")), TERMS)
+        assert execution.state is ExecutionState.DONE
+
+    measured = await measure(trade)
+    print("\n" + measured.line("trade (open, ledger and event)"))
+    assert measured.p50 < GENEROUS
+
+
+async def test_an_amendment(rig: ZmqRig) -> None:
+    ticket = ticket_of(await rig.do("c1", open_()))
+    prices = (Price("1.01"), Price("1.02"))
+
+    async def amend(number: int) -> None:
+        execution = await rig.do(f"m{number}", ModifyPosition(ticket, stop_loss=prices[number % 2]))
+        assert execution.state is ExecutionState.DONE
+
+    measured = await measure(amend)
+    print("\n" + measured.line("amendment (stop loss)"))
+    assert measured.p50 < GENEROUS
+
+
+async def test_trades_in_flight_together(rig: ZmqRig) -> None:
+    began = time.perf_counter()
+    answers = [rig.broker.send(command(f"b{number}", open_("0.01")), TERMS) for number in range(ROUNDS)]
+    for answer in answers:
+        assert (await answer).state is ExecutionState.DONE
+    took = time.perf_counter() - began
+    print(f"\n{ROUNDS} trades handed over at once: {ROUNDS / took:.0f} a second")
+    assert took < ROUNDS * GENEROUS
