@@ -204,19 +204,20 @@ class BrainSession:
             self._refuse(inbound.INVALID_JSON, "frame: must be a text frame, not a binary one", "")
             return
         if len(data) > MAX_FRAME:
-            shown = data[: 4 * inbound.REF_LENGTH].decode(errors="replace")
+            shown = data[:MAX_FRAME].decode(errors="replace")
             self._refuse(inbound.FRAME_TOO_LARGE, f"frame: must have at most {MAX_FRAME} bytes", shown)
             return
         try:
             text = data.decode()
         except UnicodeDecodeError:
-            shown = data[: 4 * inbound.REF_LENGTH].decode(errors="replace")
+            shown = data[:MAX_FRAME].decode(errors="replace")
             self._refuse(inbound.INVALID_JSON, "frame: invalid UTF-8", shown)
             return
         try:
             reading = self._read(text)
         except inbound.FrameRefused as refusal:
-            self._refuse(refusal.code, str(refusal), refusal.ref)
+            # The whole frame, so that a key cut at the 64th character is recognised too.
+            self._refuse(refusal.code, str(refusal), text if text.startswith(refusal.ref) else refusal.ref)
             return
         await self._tell(reading, data, monotonic)
 
@@ -292,5 +293,7 @@ class BrainSession:
 
     def _refuse(self, code: str, message: str, ref: str) -> None:
         """Answer ERROR. The key is taken out even if the brain itself quoted it."""
-        shown = ref.replace(self._options.api_key, "***")[: inbound.REF_LENGTH]
-        self._kept_up(self._outgoing.put_text(wire.error(self._clock.now(), code, message, shown)))
+        key = self._options.api_key
+        shown = ref.replace(key, "***")[: inbound.REF_LENGTH]
+        text = wire.error(self._clock.now(), code, message.replace(key, "***"), shown)
+        self._kept_up(self._outgoing.put_text(text))

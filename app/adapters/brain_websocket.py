@@ -81,22 +81,24 @@ class WebSocketBrainLink:
         return session is not None and session.send(message)
 
     def retry_now(self) -> None:
-        self._retry.set()
+        if self._session is None or not self._session.is_open:
+            self._retry.set()
 
     async def run(self, listener: BrainListener) -> None:
-        keeper = TaskKeeper("brain")
+        faults: list[BaseException] = []
+        keeper = TaskKeeper("brain", lambda _name, fault: faults.append(fault))
         watch = keeper.spawn("silence", self._watch_silence(listener))
         talk = keeper.spawn("connection", self._stay_connected(listener, keeper))
         try:
             await asyncio.wait({watch, talk}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (watch, talk):
-                if task.done():
-                    task.result()
         finally:
             await keeper.close()
+        if faults:
+            raise faults[0]
 
     async def _stay_connected(self, listener: BrainListener, keeper: TaskKeeper) -> None:
         while True:
+            self._retry.clear()
             self._policy.starting(self._clock.monotonic())
             failure, welcomed_for = await self._one_session(listener)
             delay = self._policy.delay(
@@ -138,7 +140,6 @@ class WebSocketBrainLink:
 
     async def _pause(self, seconds: float | None, keeper: TaskKeeper) -> None:
         """Wait, or until *Retry* is pressed; the ceiling of attempts a minute binds that too."""
-        self._retry.clear()
         if seconds is None:
             await self._retry.wait()
         else:

@@ -5,11 +5,10 @@ The tables beside `events` are projections; what each event does to them stands 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from sqlalchemy import Connection
 
 from app.adapters import journal_schema as sql
 from app.adapters.event_codec import EncodedEvent, encode_result, instant_text
@@ -215,11 +214,11 @@ class Batch:
         self._outbox.append((self._outbox_id, result.command_id, seq, encode_result(result), at, None))
         return self._outbox_id
 
-    def write(self, connection: Connection) -> Position:
-        """Put everything into the open transaction of `connection`. Raises JournalFailed for an event that cannot follow."""
+    def write(self, cursor: sqlite3.Cursor) -> Position:
+        """Put everything into the open transaction of `cursor`. Raises JournalFailed for an event that cannot follow."""
         if not self.events:
             return Position(self._seq, self._hash, self._outbox_id)
-        sql.INSERT_EVENT.run(connection, self.events)
+        sql.INSERT_EVENT.run(cursor, self.events)
         # A command goes through these tables in this order, so statement by statement is event by event.
         for statement, rows in (
             (sql.INSERT_COMMAND, self._received),
@@ -227,7 +226,7 @@ class Batch:
             (sql.DISPATCH_COMMAND, self._dispatched),
             (sql.FINISH_COMMAND, self._finished),
         ):
-            if rows and statement.run(connection, rows) != len(rows):
+            if rows and statement.run(cursor, rows) != len(rows):
                 raise JournalFailed(_impossible(rows))
         for statement, rows in (
             (sql.INSERT_OUTBOX, self._outbox),
@@ -237,10 +236,10 @@ class Batch:
             (sql.INSERT_EQUITY, self._equity),
         ):
             if rows:
-                statement.run(connection, rows)
+                statement.run(cursor, rows)
         for statement, row in self._limits:
-            statement.run(connection, [row])
-        sql.MOVE_HEAD.run(connection, [(self._seq, self._hash)])
+            statement.run(cursor, [row])
+        sql.MOVE_HEAD.run(cursor, [(self._seq, self._hash)])
         return Position(self._seq, self._hash, self._outbox_id)
 
 

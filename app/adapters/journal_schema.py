@@ -6,13 +6,13 @@ migration under `migrations/versions` (a test compares the two).
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
     REAL,
     Column,
-    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -159,11 +159,14 @@ class Statement:
         if list(compiled.positiontup or ()) != list(names):
             raise TypeError(f"the statement takes {compiled.positiontup}, not {list(names)}")
 
-    def run(self, connection: Connection, rows: list[tuple[Any, ...]]) -> int:
-        """Execute once for every row, in order; the number of rows touched."""
+    def run(self, cursor: sqlite3.Cursor, rows: list[tuple[Any, ...]]) -> int:
+        """Execute once for every row, in order; the number of rows touched.
+
+        On the driver's cursor of the engine's connection: SQLAlchemy's execution costs some 30 µs a statement, half a commit.
+        """
         if len(rows) == 1:
-            return connection.exec_driver_sql(self._sql, rows[0]).rowcount
-        return connection.exec_driver_sql(self._sql, rows).rowcount
+            return cursor.execute(self._sql, rows[0]).rowcount
+        return cursor.executemany(self._sql, rows).rowcount
 
 
 def _insert(table: Table) -> Statement:

@@ -39,7 +39,7 @@ BACKLOG = 20_000
 """Most appends that may wait for the disk; more means that it does not keep up, and trading stops."""
 QUIET = 0.25
 """Seconds without work after which the write-ahead log is moved into the database."""
-WAL_COMMITS = 4_000
+WAL_COMMITS = 1_000
 """Commits (of some 5 pages each) after which that happens even in the thick of it."""
 
 
@@ -284,6 +284,7 @@ class SqliteJournal:
 
     def _work(self, connection: Connection) -> None:
         queue = self._queue
+        cursor: sqlite3.Cursor = connection.connection.cursor()  # type: ignore[assignment]
         while True:
             try:
                 item = queue.get(timeout=QUIET if self._commits else None)
@@ -301,7 +302,7 @@ class SqliteJournal:
                     break
             if group:
                 self._serving = [append.future for append in group]
-                self._commit(connection, group)
+                self._commit(cursor, group)
             if isinstance(item, _Ask):
                 self._serving = [item.future]
                 self._answer(connection, item)
@@ -310,7 +311,7 @@ class SqliteJournal:
             if self._commits >= WAL_COMMITS:
                 self._checkpoint(connection)
 
-    def _commit(self, connection: Connection, group: list[_Append]) -> None:
+    def _commit(self, cursor: sqlite3.Cursor, group: list[_Append]) -> None:
         if self._broken:
             failure = JournalFailed(failure_words(self._path, "an earlier write failed"))
             self._call(self._deliver_failure, [item.future for item in group], failure, len(group))
@@ -322,19 +323,30 @@ class SqliteJournal:
             ids = [batch.add(event, row) for event, row in item.rows]
             answers.append((item.future, tuple([outbox_id for outbox_id in ids if outbox_id is not None])))
         try:
-            with connection.begin():
-                position = batch.write(connection)
-        except (SQLAlchemyError, sqlite3.Error, OSError, ValueError, JournalFailed) as fault:
+            cursor.execute("BEGIN IMMEDIATE")
+            position = batch.write(cursor)
+            cursor.execute("COMMIT")
+        except (sqlite3.Error, ValueError, OverflowError, JournalFailed) as fault:
             # Never again: after a failed sync the system may call pages clean that are not on disk.
             self._broken = True
-            failure = JournalFailed(failure_words(self._path, getattr(fault, "orig", None) or fault))
+            failure = JournalFailed(failure_words(self._path, fault))
             failure.__cause__ = fault
+            self._roll_back(cursor)
             self._call(self._deliver_failure, [item.future for item in group], failure, len(group))
             return
         self._position = position
         self._commits += 1
         self._commit_latency = perf_counter() - started
         self._call(self._deliver, answers)
+
+    @staticmethod
+    def _roll_back(cursor: sqlite3.Cursor) -> None:
+        try:
+            if cursor.connection.in_transaction:
+                cursor.execute("ROLLBACK")
+        except sqlite3.Error:
+            # SQLite has rolled back by itself, or will when the file is opened again.
+            return
 
     def _answer(self, connection: Connection, item: _Ask) -> None:
         try:
