@@ -198,6 +198,8 @@ def _clear_away(checkout: Checkout, progress: Progress) -> None:
     progress.say("the environment there is out of date or unfinished: making a new one")
     old = checkout.root / f".venv-old-{os.getpid()}"
     try:
+        if os.name == "nt" and checkout.python.exists():
+            checkout.python.open("r+b").close()  # Windows refuses this while the program runs
         checkout.venv.rename(old)
     except PermissionError as error:
         raise SetUpError(
@@ -208,9 +210,7 @@ def _clear_away(checkout: Checkout, progress: Progress) -> None:
 
 
 def _users(checkout: Checkout) -> Iterator[int]:
-    """Processes that run the environment's interpreter. Linux only; Windows itself refuses to move files in
-    use.
-    """
+    """Processes that run the environment's interpreter. Linux only; Windows itself guards files in use."""
     programs = os.fsencode(checkout.scripts) + b"/"
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -111,7 +111,7 @@ def _follow(pip: "subprocess.Popen[str]", notes: TextIO, said: list[str], progre
             elif line.startswith("Installing collected"):
                 progress.say(f"  unpacking {arrived} packages")
             elif time.monotonic() - told > _PROGRESS_EVERY_S and arrived:
-                progress.say(f"  {arrived} packages so far")
+                progress.say(f"  packages so far: {arrived}")
                 told = time.monotonic()
     except KeyboardInterrupt:
         pip.terminate()
