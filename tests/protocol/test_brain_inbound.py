@@ -377,12 +377,28 @@ def test_unknown_fields_are_ignored() -> None:
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["action", "symbol", "type", "volume", "price", "stopLoss", "takeProfit", "ticket", "expiration", "magicNumber", "comment"]
+            [
+                "action",
+                "symbol",
+                "type",
+                "volume",
+                "price",
+                "stopLoss",
+                "takeProfit",
+                "ticket",
+                "expiration",
+                "magicNumber",
+                "comment",
+            ]
         ),
-        st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.floats(allow_nan=False, allow_infinity=False)
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.text(max_size=8)
+        | st.floats(allow_nan=False, allow_infinity=False)
         | st.sampled_from(["OPEN_POSITION", "CLOSE_ALL", "MODIFY_ORDER", "BUY", "EURUSD"]),
     )
-)  # fmt: skip
+)
 def test_any_command_is_read_or_refused_and_nothing_else(fields: dict[str, Any]) -> None:
     code = None
     try:
