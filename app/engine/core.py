@@ -209,7 +209,11 @@ class EngineCore:
         if isinstance(fault, JournalFailed):
             self.journal_failed(fault)
             return
-        self.alarm("critical", "INTERNAL", f"{name} failed: {type(fault).__name__}: {fault}")
+        # A part of the engine is gone and nobody knows what it would have noticed: stop, and say so.
+        reason = f"internal error in {name}: {type(fault).__name__}: {fault}"
+        self.log("internal_error", level="error", task=name, fault=fault)
+        self.stop.engage(reason=reason, by=Actor.SYSTEM)
+        self.alarm("critical", "INTERNAL", f"{reason}; trading is stopped, restart Medulla and send its log to its makers")
 
 
 def _looked_at(done: asyncio.Future[tuple[int, ...]]) -> None:

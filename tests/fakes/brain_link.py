@@ -23,6 +23,8 @@ class FakeBrainLink:
     def __init__(self) -> None:
         self.sent: list[BrainMessage] = []
         self.connected = False
+        self.heard: float | None = None
+        """What `last_heard` says; the test sets it."""
         self.retries = 0
         self.listener: BrainListener | None = None
         self.running = asyncio.Event()
@@ -32,6 +34,10 @@ class FakeBrainLink:
     @property
     def state(self) -> LinkState:
         return LinkState.UP if self.connected else LinkState.DOWN
+
+    @property
+    def last_heard(self) -> float | None:
+        return self.heard
 
     async def run(self, listener: BrainListener) -> None:
         self.listener = listener
