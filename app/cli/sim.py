@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from app.sim.config import SimConfig
 from app.sim.key_file import default_key_file
 from app.sim.run import WRONG_USAGE, run_sim
-from app.sim.terminal import SimConfig
 
 __all__ = ["run_sim", "sim"]
 

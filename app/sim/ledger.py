@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -15,6 +16,9 @@ from typing import Any
 
 from app.domain.errors import InvalidValue
 from app.protocol import strict_json
+
+if sys.platform != "win32":
+    import fcntl
 
 
 class LedgerFailed(Exception):
@@ -45,11 +49,18 @@ class AppendOnlyFile:
         yield from content[:whole].split(b"\n")[:-1]
 
     def open(self) -> None:
+        """Raises LedgerFailed, also when another process writes this file."""
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         try:
             self._descriptor = os.open(self.path, flags, 0o600)
         except OSError as fault:
             raise LedgerFailed(f"{self.path}: {fault.strerror}") from None
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                self.close()
+                raise LedgerFailed(f"{self.path}: another terminal writes this ledger") from None
 
     def append(self, line: bytes) -> None:
         """Write one whole line at once. Raises LedgerFailed; a part that was written is taken back."""

@@ -48,6 +48,9 @@ class Life:
                 deposit=origins.balance,
                 first_ticket=origins.first_ticket,
             )
+            if ledger.exists() and ledger.stat().st_size > 0:
+                # A latch may be lost with the file; whoever cannot know whether he was stopped, is.
+                state = replace(state, stopped=True, stop_reason=f"{self._file.path.name} was missing")
             self._file.save(state)
         self.state = state
         self.broker = Broker(market, clock, AppendOnlyFile(ledger), state)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from app.domain.errors import ConfigurationError
 from app.protocol import strict_json
 from app.sim.account import LOGIN
+from app.sim.config import SimConfig
 from app.sim.control import serve_control
 from app.sim.ledger import LedgerDamaged, LedgerFailed
 from app.sim.sockets import PortInUse
-from app.sim.terminal import SimConfig, SimulatedTerminal
+from app.sim.terminal import SimulatedTerminal
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 

@@ -12,26 +12,25 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import zmq
 
-from app.domain.errors import ConfigurationError, InvalidValue
+from app.domain.errors import InvalidValue
 from app.protocol import ea_frames as frames
 from app.protocol.ea_frames import Reply, Request
 from app.protocol.ea_messages import permissions_to_wire, position_to_wire, quote_to_wire
 from app.protocol.ea_session import Admitted, Dropped, Refused
 from app.sim import command_args as args
-from app.sim import instruments, questions, triggers
+from app.sim import questions, triggers
 from app.sim.clock import MachineClock, SimClock
 from app.sim.command_args import Refuse
+from app.sim.config import SimConfig, check
 from app.sim.effects import Effect
 from app.sim.faults import Faults, Restarting
-from app.sim.key_file import default_key_file, load_or_make_key
+from app.sim.key_file import load_or_make_key
 from app.sim.ledger import LedgerFailed
 from app.sim.life import Life, Origins
 from app.sim.market import Market
@@ -42,34 +41,8 @@ from app.sim.trade_requests import Origin
 
 NAME = "simulated 0.1.0"
 HEARTBEAT = 1.0
-MODES = ("read_only", "demo_only", "full")
 _PARTS = 3
 """ROUTER's routing part, body, mac."""
-
-
-@dataclass(frozen=True, slots=True)
-class SimConfig:
-    """How a simulated terminal is set up. Port 0 chooses a free one; money in USD; latency in ms.
-
-    Without `ledger` everything lives in a temporary folder that is gone at the end.
-    """
-
-    command_port: int = 5555
-    stream_port: int = 5556
-    key_file: Path = field(default_factory=default_key_file)
-    ledger: Path | None = None
-    faults: tuple[str, ...] = ()
-    account: str = "hedging"
-    balance: Decimal = Decimal(10000)
-    leverage: int = 100
-    seed: int = 1
-    tick_rate: float = 4.0
-    """Ticks a second and symbol; 0: the market stands still."""
-    symbols: tuple[str, ...] | None = None
-    latency: float = 0.0
-    first_ticket: int = 10001234
-    mode: str = "full"
-    control_port: int | None = None
 
 
 class SimulatedTerminal:
@@ -85,16 +58,7 @@ class SimulatedTerminal:
         self.faults = Faults(seed=config.seed)
         for spec in config.faults:
             self.faults.add(spec)
-        if config.account not in ("hedging", "netting"):
-            raise ConfigurationError(f"--account {config.account}: must be hedging or netting")
-        if config.mode not in MODES:
-            raise ConfigurationError(f"--mode {config.mode}: must be one of {', '.join(MODES)}")
-        try:
-            chosen = instruments.choose(config.symbols)
-        except KeyError as unknown:
-            names = ", ".join(str(item.symbol) for item in instruments.CATALOGUE)
-            raise ConfigurationError(f"--symbols: unknown {unknown}; known are {names}") from None
-        self.market = Market(chosen, seed=config.seed, now=self.clock.utc())
+        self.market = Market(check(config), seed=config.seed, now=self.clock.utc())
         self.key = load_or_make_key(config.key_file)
         self.dropped: Counter[str] = Counter()
         """Frames that got no answer, by cause."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from app.domain.errors import InvalidValue
 from app.domain.execution import Execution, ExecutionState
-from app.domain.values import Magic, Price, Ticket
+from app.domain.values import Price
 from app.protocol.ea_frames import Reply, Request, content_hash
-from app.protocol.ea_messages import execution_to_wire, from_ms
+from app.protocol.ea_messages import execution_to_wire
 from app.protocol.ea_session import Admitted
 from app.sim import command_args as args
 from app.sim import retcodes
@@ -25,24 +25,12 @@ from app.sim.command_args import Refuse
 from app.sim.faults import Faults
 from app.sim.ledger import LedgerFailed
 from app.sim.life import Life
+from app.sim.order_slips import OrderSlip, prepare
 from app.sim.retcodes import Retcode
-from app.sim.trade_requests import CALM, Answer, Conditions, OrderTerms, Origin
+from app.sim.trade_requests import CALM, Answer, Conditions
 
 _REDUCING = frozenset({"cancel", "close", "close_all"})
 """What an operator may still do while the terminal is stopped (§6)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A command made ready for the broker: how to ask once, and what it is about."""
-
-    ask: Callable[[Broker, Conditions], Answer]
-    cmd: str
-    symbol: str | None
-    volume: Decimal | None = None
-    side_price: Callable[[], Price] | None = None
-    """The market's price for the trade at the moment of sending."""
-    ticket: Ticket | None = None
 
 
 class TradeDesk:
@@ -79,7 +67,7 @@ class TradeDesk:
             attempts = 1
             if request.cmd in ("open", "place", "close", "close_all"):
                 attempts = args.read_attempts(request.args)
-            work = self._prepare(request)
+            work = prepare(self._life, request)
         except Refuse as refuse:
             return _refused(request, refuse)
         except InvalidValue as fault:
@@ -151,132 +139,9 @@ class TradeDesk:
         finally:
             self._life.commands.file.failing = False
 
-    def _prepare(self, request: Request) -> Order | list[Order]:
-        """Read the args and find what they name. Raises Refuse, InvalidValue."""
-        match request.cmd:
-            case "open":
-                return self._prepare_open(request)
-            case "place":
-                return self._prepare_place(request)
-            case "modify":
-                return self._prepare_modify(request)
-            case "close":
-                ticket, volume = args.read_close(request.args)
-                return self._prepare_close(request, ticket, volume)
-            case "cancel":
-                return self._prepare_cancel(request)
-            case _:
-                return self._prepare_close_all(request)
-
-    def _prepare_open(self, request: Request) -> Order:
-        origin = Origin(request.cid)
-        order = args.read_open(request.args, self._item(request))
-
-        def price() -> Price:
-            quote = self._life.market.quote(order.symbol)
-            return quote.ask if order.side.sign > 0 else quote.bid
-
-        return Order(
-            lambda broker, conditions: broker.open(order, origin, conditions),
-            "open",
-            order.symbol,
-            order.volume,
-            price,
-        )
-
-    def _prepare_place(self, request: Request) -> Order:
-        origin = Origin(request.cid)
-        order = args.read_place(request.args, self._item(request))
-        return Order(
-            lambda broker, conditions: broker.place(order, origin, conditions),
-            "place",
-            order.symbol,
-            order.volume,
-        )
-
-    def _prepare_modify(self, request: Request) -> Order:
-        book, origin, given = self._life.broker.book, Origin(request.cid), request.args
-        ticket = args.read_ticket(given)
-        if given.get("target") == "position":
-            position = book.positions.get(ticket)
-            if position is None:
-                raise Refuse("NOT_FOUND", f"no open position {ticket}")
-            stop_loss = args.read_change(given, "sl", position.stop_loss)
-            take_profit = args.read_change(given, "tp", position.take_profit)
-            return Order(
-                lambda broker, _: broker.modify_position(ticket, stop_loss, take_profit, origin),
-                "modify",
-                position.symbol,
-                position.volume,
-            )
-        if given.get("target") != "order":
-            raise InvalidValue("target", "must be position or order")
-        order = book.orders.get(ticket)
-        if order is None:
-            raise Refuse("NOT_FOUND", f"no pending order {ticket}")
-        expiration = order.expiration
-        if given.get("expiration") is not None:
-            moment = args.read_int(given, "expiration", 0, 10**14)
-            expiration = None if moment == 0 else from_ms(moment)
-        terms = OrderTerms(
-            price=args.read_price(given, "price") or order.price,
-            stop_limit=args.read_change(given, "stop_limit", order.stop_limit_price),
-            stop_loss=args.read_change(given, "sl", order.stop_loss),
-            take_profit=args.read_change(given, "tp", order.take_profit),
-            expiration=expiration,
-        )
-        return Order(
-            lambda broker, _: broker.modify_order(ticket, terms, origin), "modify", order.symbol, order.volume
-        )
-
-    def _prepare_close(self, request: Request, ticket: Ticket, volume: Any) -> Order:
-        book, origin = self._life.broker.book, Origin(request.cid)
-        position = book.positions.get(ticket)
-        if position is None:
-            raise Refuse("NOT_FOUND", f"no open position {ticket}")
-
-        def price() -> Price:
-            quote = self._life.market.quote(position.symbol)
-            return quote.bid if position.side.sign > 0 else quote.ask
-
-        return Order(
-            lambda broker, conditions: broker.close(ticket, volume, origin, conditions),
-            request.cmd,
-            position.symbol,
-            volume or position.volume,
-            price,
-            ticket,
-        )
-
-    def _prepare_cancel(self, request: Request) -> Order:
-        book, origin = self._life.broker.book, Origin(request.cid)
-        ticket = args.read_ticket(request.args)
-        order = book.orders.get(ticket)
-        if order is None:
-            raise Refuse("NOT_FOUND", f"no pending order {ticket}")
-        return Order(lambda broker, _: broker.cancel(ticket, origin), "cancel", order.symbol, order.volume)
-
-    def _prepare_close_all(self, request: Request) -> list[Order]:
-        args.read_int(request.args, "deviation", 0, 1_000_000)
-        args.read_tag(request.args)
-        symbol = self._item(request).symbol if request.args.get("symbol") is not None else None
-        wanted = request.args.get("magic")
-        magic = None if wanted is None else Magic(args.text(request.args, "magic"), "magic")
-        return [
-            self._prepare_close(request, Ticket(position.ticket), None)
-            for position in list(self._life.broker.book.positions.values())
-            if symbol in (None, position.symbol) and magic in (None, position.magic)
-        ]
-
-    def _item(self, request: Request) -> Any:
-        symbol = args.text(request.args, "symbol")
-        if symbol not in self._life.market:
-            raise Refuse("SYMBOL_UNKNOWN", f"the broker has no symbol {symbol[:40]!r}")
-        return self._life.market.instrument(symbol)
-
     # ------------------------------------------------------------------ the broker
 
-    async def _carry_out(self, admitted: Admitted, order: Order, attempts: int) -> Execution:
+    async def _carry_out(self, admitted: Admitted, order: OrderSlip, attempts: int) -> Execution:
         """Ask the broker, again only after what certainly did nothing and may pass by itself."""
         answer, quote, attempt = Answer(Retcode.ERROR), None, 0
         while attempt < attempts:
@@ -295,7 +160,7 @@ class TradeDesk:
                 break
         return _execution(answer, order, quote, attempt)
 
-    async def _ask(self, request: Request, order: Order) -> Answer:
+    async def _ask(self, request: Request, order: OrderSlip) -> Answer:
         life, cmd, symbol = self._life, order.cmd, order.symbol
         slow = self._faults.find("slow", cmd, symbol)
         delay = self._latency + (slow.options["ms"] / 1000 if slow is not None else 0)
@@ -376,7 +241,7 @@ def _done(_answer: Answer) -> None:
     """A fill that nobody waits for any more: the effect in the ledger is all there is."""
 
 
-def _execution(answer: Answer, order: Order, quote: Price | None, attempts: int) -> Execution:
+def _execution(answer: Answer, order: OrderSlip, quote: Price | None, attempts: int) -> Execution:
     code = answer.retcode
     if code == Retcode.DONE or (code == Retcode.PLACED and order.cmd == "place"):
         state = ExecutionState.DONE

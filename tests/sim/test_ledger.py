@@ -17,8 +17,10 @@ from app.sim.ledger import (
     StateFile,
     TerminalState,
 )
+from app.sim.life import Life, Origins
+from app.sim.market import Market
 
-from .broker_bench import Bench
+from .broker_bench import Bench, StillClock
 
 
 def test_a_torn_last_line_is_removed_and_the_rest_stays(tmp_path: Path) -> None:
@@ -108,3 +110,34 @@ def test_a_wrong_key_file_is_refused_and_left_alone(tmp_path: Path, text: str) -
     with pytest.raises(ConfigurationError, match="64 hex digits"):
         load_or_make_key(path)
     assert path.read_text() == text
+
+
+def test_a_lost_state_file_beside_a_ledger_means_stopped(tmp_path: Path) -> None:
+    clock = StillClock()
+    market = Market(now=clock.now)
+    first = Life(tmp_path / "ledger", market, clock, Origins())
+    assert first.state.stopped is False
+    first.broker.deposit(Decimal(1))
+    first.close()
+    (tmp_path / "ledger.state").unlink()
+    second = Life(tmp_path / "ledger", market, clock, Origins())
+    assert (second.state.stopped, second.state.stop_reason) == (True, "ledger.state was missing")
+    second.close()
+
+
+def test_a_gap_in_the_numbers_is_damage(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "ledger")
+    for _ in range(3):
+        bench.broker.deposit(Decimal(1))
+    lines = bench.path.read_bytes().splitlines(keepends=True)
+    bench.path.write_bytes(lines[0] + lines[2])
+    with pytest.raises(LedgerDamaged, match="line 2: seq 3 is out of order"):
+        bench.reopened()
+
+
+def test_one_ledger_has_one_writer(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "ledger")
+    with pytest.raises(LedgerFailed, match="another terminal"):
+        Bench(tmp_path / "ledger")
+    bench.broker.ledger.close()
+    assert Bench(tmp_path / "ledger").broker.book.last_seq == 0

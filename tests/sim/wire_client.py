@@ -18,7 +18,8 @@ import zmq.asyncio
 
 from app.protocol import ea_frames as frames
 from app.protocol.ea_frames import Reply, Request, StreamEvent
-from app.sim.terminal import SimConfig, SimulatedTerminal
+from app.sim.config import SimConfig
+from app.sim.terminal import SimulatedTerminal
 
 PATIENCE = 5.0
 """Seconds after which a reply that should come counts as lost."""
