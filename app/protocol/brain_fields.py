@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from app.domain.errors import InvalidValue
@@ -160,12 +161,18 @@ def fingerprint(message: Fields) -> str:
 
 
 def _canonical(value: Any) -> str:
-    if value is None or isinstance(value, str | bool):
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, int | Decimal):
         return _canonical_number(Decimal(value))
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{_canonical(value[key])}" for key in sorted(value)) + "}"
+        return (
+            "{"
+            + ",".join(f"{encode_basestring_ascii(key)}:{_canonical(value[key])}" for key in sorted(value))
+            + "}"
+        )
     return "[" + ",".join(map(_canonical, value)) + "]"
 
 

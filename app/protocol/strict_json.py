@@ -160,7 +160,7 @@ def _write(value: Any) -> str:
     if isinstance(value, float):
         return json.dumps(value, allow_nan=False)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{_write(str(k))}:{_write(v)}" for k, v in value.items()) + "}"
+        return "{" + ",".join(f"{encode_basestring(str(k))}:{_write(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_write, value)) + "]"
     raise TypeError(f"{type(value).__name__} has no JSON form")
