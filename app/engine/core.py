@@ -213,7 +213,11 @@ class EngineCore:
         reason = f"internal error in {name}: {type(fault).__name__}: {fault}"
         self.log("internal_error", level="error", task=name, fault=fault)
         self.stop.engage(reason=reason, by=Actor.SYSTEM)
-        self.alarm("critical", "INTERNAL", f"{reason}; trading is stopped, restart Medulla and send its log to its makers")
+        self.alarm(
+            "critical",
+            "INTERNAL",
+            f"{reason}; trading is stopped, restart Medulla and send its log to its makers",
+        )
 
 
 def _looked_at(done: asyncio.Future[tuple[int, ...]]) -> None:

@@ -7,9 +7,10 @@ event on disk before going on hangs on the future that it returns.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from app.domain.command_record import CommandRecord
 from app.domain.commands import TradeCommand
@@ -18,6 +19,7 @@ from app.domain.results import CommandResult
 from app.domain.values import CommandId, Price, Side, Symbol
 from app.engine.ports import Journal
 
+_LATEST_KEPT = 1000
 _FINISHED_KEPT = 2000
 """Finished commands kept in memory for repeated questions and for the window; older ones are read from the journal."""
 
@@ -40,6 +42,8 @@ class CommandInHand:
     symbol: Symbol | None = None
     """Symbol it acts on, also where it only names a ticket."""
     intended: Price | None = None
+    version: int = 0
+    """Raised by every change: what was drawn of it can be kept until then."""
 
     @property
     def command_id(self) -> CommandId:
@@ -54,15 +58,18 @@ class CommandDesk:
         self._on_change = on_change
         self._open: dict[CommandId, CommandInHand] = {}
         self._finished: OrderedDict[CommandId, CommandInHand] = OrderedDict()
+        self._latest: deque[CommandInHand] = deque(maxlen=_LATEST_KEPT)
 
     def take(self, item: CommandInHand, *events: CommandEvent) -> asyncio.Future[tuple[int, ...]]:
         """A new command: journal its CommandReceived and what follows at once, in one transaction."""
         self._open[item.command_id] = item
+        self._latest.appendleft(item)
         return self._note(item, events)
 
     def adopt(self, item: CommandInHand) -> None:
         """A command of an earlier run, already in the journal."""
         self._open[item.command_id] = item
+        self._latest.appendleft(item)
 
     def note(self, item: CommandInHand, *events: CommandEvent) -> asyncio.Future[tuple[int, ...]]:
         """Move the record, then journal. Raises IllegalTransition with nothing changed."""
@@ -73,6 +80,7 @@ class CommandDesk:
         for event in events:
             if not isinstance(event, CommandReceived):
                 item.record.apply(event)
+        item.version += 1
         item.durable = self._journal.append(*events)
         if item.record.final:
             self._open.pop(item.command_id, None)
@@ -89,10 +97,8 @@ class CommandDesk:
         return tuple(self._open.values())
 
     def latest(self, limit: int) -> tuple[CommandInHand, ...]:
-        """Open and lately finished commands, newest arrival first."""
-        items = [*self._open.values(), *self._finished.values()]
-        items.sort(key=lambda item: item.arrived, reverse=True)
-        return tuple(items[:limit])
+        """Newest arrival first, at most 1000."""
+        return tuple(islice(self._latest, limit))
 
     async def find(self, command_id: CommandId) -> tuple[CommandRecord | None, CommandInHand | None]:
         """What is known of an id, from memory or from the journal."""

@@ -34,7 +34,7 @@ from app.engine.metrics import prometheus_text
 from app.engine.ports import Journal
 from app.engine.snapshots import EngineSnapshot, LinkView, StopReceipt
 from app.engine.terminal_side import TerminalSide
-from app.engine.views import command_view, limit_views
+from app.engine.views import CommandViews, limit_views
 
 _OPERATORS_TIME = timedelta(seconds=30)
 _CHALLENGE_LIFE = 120.0
@@ -64,6 +64,7 @@ class OperatorSide:
         self._new_word = new_word
         self._new_id = new_id
         self._challenge: _Challenge | None = None
+        self._command_views = CommandViews()
         self._waiting: dict[CommandId, asyncio.Future[CommandResult]] = {}
         core.finished_listeners.append(self._finished)
 
@@ -255,7 +256,7 @@ class OperatorSide:
             positions=book.live_positions(),
             orders=tuple(book.orders.values()),
             quotes=tuple(book.quotes.values()),
-            commands=tuple(command_view(item) for item in core.desk.latest(_SHOWN)),
+            commands=self._command_views.of(core.desk.latest(_SHOWN)),
             queue_depth=core.processor.depth,
             unknown_commands=tuple(str(key) for key in core.reconciliation.unknown),
             limits=limit_views(gate, book, core.clock.monotonic()),

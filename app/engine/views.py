@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from app.domain.commands import ACTION_NAMES
 from app.domain.entry_rules import CODES_OF_LATCHES, daily_loss_limit, drawdown_percent
 from app.domain.market import PendingOrder, Position
+from app.domain.values import CommandId
 from app.engine.book import Book
 from app.engine.desk import CommandInHand, last_result
 from app.engine.safety import SafetyGate
 from app.engine.snapshots import CommandView, LimitView
 
 _WARN_FROM = Decimal("0.8")
+
+
+class CommandViews:
+    """Rows of the pipeline, made anew only when their command has changed: the stream compares them by identity."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[CommandId, tuple[int, CommandView]] = {}
+
+    def of(self, items: Sequence[CommandInHand]) -> tuple[CommandView, ...]:
+        drawn = {}
+        for item in items:
+            known = self._drawn.get(item.command_id)
+            fresh = known is not None and known[0] == item.version
+            drawn[item.command_id] = (
+                known if known is not None and fresh else (item.version, command_view(item))
+            )
+        self._drawn = drawn
+        return tuple(view for _, view in drawn.values())
 
 
 def command_view(item: CommandInHand) -> CommandView:
