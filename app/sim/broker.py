@@ -50,6 +50,8 @@ class Broker(BrokerBooks):
         )
         if bad is not None:
             return refusal(bad)
+        if self._moved_away(item, order.deviation, conditions):
+            return refusal(Retcode.REQUOTE)
         volume = self._filled(item, order.volume, conditions)
         if volume <= 0 or (order.filling == "fok" and volume < order.volume):
             return refusal(Retcode.REJECT, "not enough volume in the market")
@@ -67,7 +69,13 @@ class Broker(BrokerBooks):
         return Answer(code, "", ticket, deal_ticket, position, volume, price)
 
     def close(
-        self, ticket: Ticket, volume: Volume | None, origin: Origin, conditions: Conditions = CALM
+        self,
+        ticket: Ticket,
+        volume: Volume | None,
+        origin: Origin,
+        conditions: Conditions = CALM,
+        *,
+        deviation: int | None = None,
     ) -> Answer:
         """Close a position or a part of it by an opposite deal."""
         position = self.book.positions.get(ticket)
@@ -86,6 +94,8 @@ class Broker(BrokerBooks):
         )
         if bad is not None:
             return refusal(bad)
+        if self._moved_away(item, deviation, conditions):
+            return refusal(Retcode.REQUOTE)
         filled = self._filled(item, wanted, conditions)
         if filled <= 0 or ("ioc" not in item.filling and "return" not in item.filling and filled < wanted):
             return refusal(Retcode.REJECT, "not enough volume in the market")
@@ -230,6 +240,10 @@ class Broker(BrokerBooks):
         if self.money.equity() - cents(item.commission * volume) < after:
             return Retcode.NO_MONEY
         return None
+
+    def _moved_away(self, item: Instrument, deviation: int | None, conditions: Conditions) -> bool:
+        """Instant execution refuses a price that is further off than allowed; market execution never asks."""
+        return item.execution == "instant" and deviation is not None and conditions.slippage > deviation
 
     def _filled(self, item: Instrument, volume: Decimal, conditions: Conditions) -> Decimal:
         if conditions.fraction is None:

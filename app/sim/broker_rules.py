@@ -17,6 +17,14 @@ from app.sim.trade_requests import OrderTerms
 
 _STOPS = (OrderKind.BUY_STOP, OrderKind.SELL_STOP, OrderKind.BUY_STOP_LIMIT, OrderKind.SELL_STOP_LIMIT)
 
+_HIGHEST = Decimal(10) ** 12
+"""Beyond any price; larger numbers would only exhaust the decimal arithmetic."""
+
+
+def off_grid(item: Instrument, price: Decimal) -> bool:
+    """Whether no market of the symbol could ever trade at this price."""
+    return price > _HIGHEST or price % item.tick_size != 0
+
 
 def check_volume(item: Instrument, volume: Decimal) -> Retcode | None:
     if volume < item.volume_min or volume > item.volume_max or volume % item.volume_step != 0:
@@ -64,7 +72,7 @@ def check_stops(
         if price is None:
             continue
         distance = base - price if below else price - base
-        if price % item.tick_size != 0 or distance <= 0 or distance < least:
+        if off_grid(item, price) or distance <= 0 or distance < least:
             return Retcode.INVALID_STOPS
     return None
 
@@ -73,7 +81,7 @@ def check_pending_price(item: Instrument, kind: OrderKind, quote: Quote, terms: 
     """The price on the right side of the market; a stop-limit's limit on the right side of its stop."""
     price, stop_limit = terms.price, terms.stop_limit
     for value in (price, stop_limit):
-        if value is not None and value % item.tick_size != 0:
+        if value is not None and off_grid(item, value):
             return Retcode.INVALID_PRICE
     market = quote.ask if kind.side is Side.BUY else quote.bid
     above = (kind.side is Side.BUY) == (kind in _STOPS)

@@ -42,7 +42,6 @@ def read_attempts(args: Mapping[str, Any]) -> int:
 
 def read_open(args: Mapping[str, Any], item: Instrument) -> MarketOrder:
     """Raises InvalidValue."""
-    read_int(args, "deviation", 0, 1_000_000)
     read_price(args, "price")
     return MarketOrder(
         symbol=Symbol(item.symbol),
@@ -53,6 +52,7 @@ def read_open(args: Mapping[str, Any], item: Instrument) -> MarketOrder:
         take_profit=read_price(args, "tp"),
         magic=Magic(text(args, "magic"), "magic"),
         comment=read_comment(args),
+        deviation=read_int(args, "deviation", 0, 1_000_000),
     )
 
 

@@ -23,11 +23,13 @@ from app.protocol import ea_frames as frames
 from app.protocol import strict_json
 from app.protocol.ea_messages import permissions_to_wire, quote_to_wire
 from app.sim import command_args as args
+from app.sim.account import cents
 from app.sim.ledger import LedgerFailed
 from app.sim.sockets import HOST, Wakeup, bind, has_message
 from app.sim.terminal import SimulatedTerminal
 from app.sim.trade_requests import Answer, MarketOrder, Origin
 
+_MOST_MONEY = Decimal(10) ** 12
 Act = Callable[[SimulatedTerminal, dict[str, Any]], dict[str, Any]]
 
 
@@ -68,7 +70,10 @@ def _answer(terminal: SimulatedTerminal, parts: list[bytes]) -> dict[str, Any]:
         act = ACTS.get(str(message.get("cmd")))
         if message.get("from") != "control" or act is None:
             raise InvalidValue("cmd", f"must be one of {', '.join(ACTS)}")
-        return {"ok": True, "data": act(terminal, message.get("args") or {})}
+        given = message.get("args")
+        if not isinstance(given, dict):
+            raise InvalidValue("args", "must be an object")
+        return {"ok": True, "data": act(terminal, given)}
     except (InvalidValue, LedgerFailed, KeyError) as fault:
         return {"ok": False, "message": str(fault)}
 
@@ -135,7 +140,10 @@ def _clear_faults(terminal: SimulatedTerminal, given: dict[str, Any]) -> dict[st
 
 
 def _deposit(terminal: SimulatedTerminal, given: dict[str, Any]) -> dict[str, Any]:
-    terminal.life.broker.deposit(decimal("amount", args.text(given, "amount")))
+    amount = decimal("amount", args.text(given, "amount"))
+    if abs(amount) > _MOST_MONEY or amount != cents(amount):
+        raise InvalidValue("amount", f"must be whole cents and at most {_MOST_MONEY}")
+    terminal.life.broker.deposit(amount)
     return {"balance": str(terminal.life.broker.book.balance)}
 
 

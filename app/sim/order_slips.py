@@ -118,6 +118,7 @@ def _prepare_modify(life: Life, request: Request) -> OrderSlip:
 
 def _prepare_close(life: Life, request: Request, ticket: Ticket, volume: Any) -> OrderSlip:
     book, origin = life.broker.book, Origin(request.cid)
+    deviation = args.read_int(request.args, "deviation", 0, 1_000_000)
     position = book.positions.get(ticket)
     if position is None:
         raise Refuse("NOT_FOUND", f"no open position {ticket}")
@@ -127,7 +128,7 @@ def _prepare_close(life: Life, request: Request, ticket: Ticket, volume: Any) ->
         return quote.bid if position.side.sign > 0 else quote.ask
 
     return OrderSlip(
-        lambda broker, conditions: broker.close(ticket, volume, origin, conditions),
+        lambda broker, conditions: broker.close(ticket, volume, origin, conditions, deviation=deviation),
         request.cmd,
         position.symbol,
         volume or position.volume,

@@ -30,6 +30,13 @@ def run_sim(config: SimConfig, *, exit_with_parent: bool = False) -> int:
         return _say(str(fault), WRONG_USAGE)
     except (PortInUse, LedgerDamaged, LedgerFailed) as fault:
         return _say(str(fault), FAILED)
+    except ExceptionGroup as group:
+        failed = group.subgroup(LedgerFailed)
+        if failed is None or failed != group:
+            raise
+        return _say(
+            "the ledger can no longer be written, so nothing may be traded: " + _first(failed), FAILED
+        )
     except KeyboardInterrupt:
         return DONE
     return DONE
@@ -65,6 +72,13 @@ def _watch_parent(end: Callable[[], None]) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     end()
+
+
+def _first(group: ExceptionGroup[LedgerFailed]) -> str:
+    fault: Exception = group
+    while isinstance(fault, ExceptionGroup):
+        fault = fault.exceptions[0]
+    return str(fault)
 
 
 def _print(message: dict[str, object]) -> None:

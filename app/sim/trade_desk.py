@@ -182,7 +182,10 @@ class TradeDesk:
         lie = self._faults.find("retcode", cmd, symbol)
         if lie is not None and not lie.options["executed"]:
             return Answer(lie.options["code"])
-        answer = order.ask(life.broker, conditions)
+        try:
+            answer = order.ask(life.broker, conditions)
+        except LedgerFailed as fault:  # the broker's own books: what is not written has not happened
+            answer = Answer(Retcode.REJECT, str(fault))
         self._faults.reach("after_effect", cmd, symbol)
         lost = self._faults.find("disconnect", cmd, symbol, at="after_effect")
         if lost is not None:

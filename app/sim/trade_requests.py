@@ -44,6 +44,8 @@ class MarketOrder:
     take_profit: Price | None = None
     magic: Magic = NO_MAGIC
     comment: str = ""
+    deviation: int | None = None
+    """Points that the price may differ; counts for instant execution only. None: any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,10 +68,11 @@ class Bench:
         filling: str | None = None,
         cid: str | None = "cmd",
         conditions: Conditions = CALM,
+        deviation: int | None = None,
     ) -> Answer:
         order = MarketOrder(
             Symbol(symbol), Side(side), Volume(volume), filling or choose_filling(self.market.instrument(symbol)),
-            None if sl is None else Price(sl), None if tp is None else Price(tp), NO_MAGIC, "tag-comment",
+            None if sl is None else Price(sl), None if tp is None else Price(tp), NO_MAGIC, "tag-comment", deviation,
         )  # fmt: skip
         return self.broker.open(order, Origin(cid), conditions)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.values import OrderKind, Price, Ticket
+from app.sim.broker import MAX_ORDERS
 from app.sim.retcodes import Retcode
 from app.sim.trade_requests import Conditions, OrderTerms, Origin
 
@@ -191,3 +192,18 @@ def test_tickets_above_2_to_the_53_stay_exact(tmp_path: Path) -> None:
     assert opened.position == 2**53 + 1
     assert list(bench.reopened().book.positions) == [2**53 + 1]
     assert '"ticket":"9007199254740993"' in (tmp_path / "ledger").read_text()
+
+
+def test_instant_execution_requotes_beyond_the_deviation(bench: Bench) -> None:
+    slipped = Conditions(slippage=7)
+    assert (
+        bench.open(symbol="US500", volume="0.1", deviation=6, conditions=slipped).retcode == Retcode.REQUOTE
+    )
+    assert bench.open(symbol="US500", volume="0.1", deviation=7, conditions=slipped).retcode == Retcode.DONE
+    assert bench.open(symbol="EURUSD", deviation=0, conditions=slipped).retcode == Retcode.DONE
+
+
+def test_pending_orders_are_limited_in_number(bench: Bench) -> None:
+    for _ in range(MAX_ORDERS):
+        assert bench.place("BUY_LIMIT", "1.05000").retcode == Retcode.DONE
+    assert bench.place("BUY_LIMIT", "1.05000").retcode == Retcode.LIMIT_ORDERS

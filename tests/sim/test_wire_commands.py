@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -273,3 +274,49 @@ async def test_another_role_on_a_second_connection_cannot_trade(tmp_path: Path) 
 
 def _lines(folder: Path) -> list[str]:
     return (folder / "ledger.jsonl").read_text().splitlines()
+
+
+NASTY: list[Any] = [
+    None, True, 0, -1, 1.5, 10**30, "", "0", "-0", "1e27", "1e-27", "9" * 28, "NaN", "١", "0x10", "1_000",
+    "EURUSD", "BUY", "position", "order", [], {}, ["EURUSD"], "\u0000", "x" * 5000,
+]  # fmt: skip
+
+
+async def test_no_args_whatever_end_the_terminal(tmp_path: Path) -> None:
+    """Every field of every command with every nasty value: one answer each, and the terminal lives."""
+    async with terminal_and_client(tmp_path) as (terminal, client):
+        ticket = (await client.open("start", sl="1.09000")).data["position"]
+        order = (await client.ask("place", place_args("BUY_LIMIT", "1.09000"), cid="order")).data["order"]
+        good: dict[str, dict[str, Any]] = {
+            "open": open_args(sl="1.09000", tp="1.12000", price="1.1"),
+            "place": place_args(
+                "BUY_STOP_LIMIT", "1.11", stop_limit="1.105", sl="1.0", tp="1.2", expiration=1
+            ),
+            "modify": {
+                "target": "order",
+                "ticket": order,
+                "price": "1.08",
+                "sl": "1.0",
+                "tp": "1.2",
+                "expiration": 0,
+            },
+            "close": close_args(ticket, volume="0.01"),
+            "cancel": {"ticket": order},
+            "close_all": {"symbol": "US500", "magic": "1", "deviation": 1, "tag": TAG, "max_attempts": 1},
+            "find": {"symbol": "EURUSD", "magic": "1", "tag": TAG, "ticket": ticket, "since": 0},
+            "history": {"from": 0, "to": 1},
+            "symbol": {"symbol": "EURUSD"},
+            "quotes": {"symbols": ["EURUSD"]},
+            "subscribe": {"symbols": ["EURUSD"], "min_interval": 0, "lossless": True},
+            "unsubscribe": {"symbols": ["EURUSD"]},
+        }
+        asked = 0
+        for cmd, args in good.items():
+            for name in args:
+                for value in NASTY:
+                    asked += 1
+                    reply = await client.ask(cmd, args | {name: value}, cid=f"n-{asked}")
+                    assert reply.ok or reply.code in {"INVALID_ARGS", "SYMBOL_UNKNOWN", "NOT_FOUND"}
+        assert asked > 1000
+        assert (await client.ask("snapshot")).ok
+        assert terminal.dropped == {}
