@@ -7,7 +7,7 @@ The chain proves that nothing happened by accident or by a hand that did not rew
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -48,42 +48,77 @@ class ChainReport:
 
     @property
     def sound(self) -> bool:
-        return self.bad_seq is None and self.fault is None
+        return self.bad_seq is None
+
+    def __str__(self) -> str:
+        if self.bad_seq is None:
+            return f"{self.rows} rows, none changed, missing or put in"
+        return f"row {self.bad_seq} {self.fault}; the {self.rows} rows before it are sound"
 
 
-def verify_chain(
-    rows: Iterable[ChainRow], head: tuple[int, str] | None, *, pause: float = 0.0, burst: int = 25
+class ChainCheck:
+    """Takes rows in order and says at the end whether they are the rows that were written."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        """Number of the last row that was found right."""
+        self._hash = GENESIS
+        self._bad: ChainReport | None = None
+
+    def feed(self, rows: Iterable[ChainRow]) -> bool:
+        """Check the next rows; False: a fault is found, more rows change nothing."""
+        for row in rows:
+            fault = self._fault_of(row)
+            if fault is not None:
+                self._bad = ChainReport(self.last, *fault)
+                return False
+            self.last, self._hash = row.seq, row.hash
+        return True
+
+    def _fault_of(self, row: ChainRow) -> tuple[int, str] | None:
+        expected = self.last + 1
+        if row.seq > expected:
+            return expected, f"is missing (the next one is {row.seq})"
+        if row.seq < expected:
+            return row.seq, "stands where no row belongs"
+        if row.previous != self._hash:
+            return row.seq, "does not follow the row before it"
+        if row.hash != chain_hash(row.previous, row.seq, row.at, row.kind, row.command_id, row.payload):
+            return row.seq, "was changed after it was written"
+        return None
+
+    def finish(self, head: tuple[int, str] | None) -> ChainReport:
+        """All rows were fed; `head` is number and hash of the last row written, as the journal remembers them."""
+        if self._bad is not None:
+            return self._bad
+        if head is None:
+            return ChainReport(
+                self.last, self.last, "cannot be told to be the last: the journal's head is missing"
+            )
+        seq, digest = head
+        if seq > self.last:
+            return ChainReport(self.last, self.last + 1, f"is missing (rows up to {seq} were written)")
+        if seq < self.last:
+            return ChainReport(self.last, seq + 1, "stands after the last row that was written")
+        if digest != self._hash:
+            return ChainReport(self.last, seq, "is not the row that was written last")
+        return ChainReport(self.last)
+
+
+def check_chain(
+    page: Callable[[int, int], tuple[list[ChainRow], tuple[int, str] | None]],
+    *,
+    rows: int,
+    pause: float = 0.0,
 ) -> ChainReport:
-    """Walk all rows in order and compare with the head (number and hash of the last row written).
+    """Check a whole journal, `rows` at a time. `page(after, limit)` gives rows and head as of one moment.
 
-    `pause` seconds are slept after every `burst` rows, so that a check in a running engine leaves the processor to trading.
+    `pause` seconds are slept between pages, so that a check in a running engine leaves the processor to trading.
     """
-    previous, expected, count = GENESIS, 1, 0
-    for row in rows:
-        if row.seq != expected:
-            if row.seq > expected:
-                return ChainReport(count, expected, f"is missing (the next one is {row.seq})")
-            return ChainReport(count, row.seq, "stands where no row belongs")
-        if row.previous != previous:
-            return ChainReport(count, row.seq, "does not follow the row before it")
-        if row.hash != chain_hash(previous, row.seq, row.at, row.kind, row.command_id, row.payload):
-            return ChainReport(count, row.seq, "was changed after it was written")
-        previous, expected, count = row.hash, expected + 1, count + 1
-        if pause and count % burst == 0:
+    check = ChainCheck()
+    while True:
+        found, head = page(check.last, rows)
+        if not check.feed(found) or len(found) < rows:
+            return check.finish(head)
+        if pause:
             time.sleep(pause)
-    if head is None:
-        return ChainReport(count, 1 if count else None, "the journal's head is missing" if count else None)
-    last = expected - 1
-    if head[0] > last:
-        return ChainReport(count, expected, f"is missing (rows up to {head[0]} were written)")
-    if head[0] < last:
-        return ChainReport(count, head[0] + 1, "stands after the last row that was written")
-    if last and head[1] != previous:
-        return ChainReport(count, last, "is not the row that was written last")
-    return ChainReport(count)
-
-
-def with_pages(pages: Iterator[list[ChainRow]]) -> Iterator[ChainRow]:
-    """Rows of pages, one after the other."""
-    for page in pages:
-        yield from page

@@ -1,4 +1,4 @@
-"""A whole, synced copy of a SQLite file through SQLite's own backup interface.
+"""Whole copies of a journal through SQLite's own backup interface, checked before they are called backups.
 
 Copying a live database with the file system's means loses what stands in its write-ahead log; nothing here does that.
 """
@@ -6,31 +6,33 @@ Copying a live database with the file system's means loses what stands in its wr
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from app.adapters.durable_file import sync_folder
 
+_NAME = re.compile(r"journal-\d{8}T\d{6}Z\.db\Z")
 
-def copy_database(
-    source: sqlite3.Connection, target: Path, *, pages: int = -1, between: Callable[[], None] | None = None
-) -> None:
-    """Copy to `target` (replaced, if it stands there already, in one step at the end); one file, no write-ahead log.
 
-    `between` is called after every `pages` pages; what it writes through `source` gets into the copy.
-    Raises sqlite3.Error, OSError.
-    """
-    unfinished = target.with_name(target.name + ".part")
-    unfinished.unlink(missing_ok=True)
-    write_copy(source, unfinished, pages=pages, between=between)
-    put_in_place(unfinished, target)
+def unfinished_name(target: Path) -> Path:
+    """Where a copy is made until it is known to be good."""
+    return target.with_name(target.name + ".part")
 
 
 def write_copy(
     source: sqlite3.Connection, target: Path, *, pages: int = -1, between: Callable[[], None] | None = None
 ) -> None:
-    """Copy to a file that does not exist yet and sync it."""
+    """Copy to `target` anew: one file without a write-ahead log, not synced yet (`put_in_place` does that).
+
+    `between` is called after every `pages` pages; what it writes through `source` gets into the copy.
+    Raises sqlite3.Error, OSError.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in (target, target.with_name(target.name + "-journal")):
+        leftover.unlink(missing_ok=True)
     copy = sqlite3.connect(target, isolation_level=None)
     try:
         copy.execute("PRAGMA synchronous = OFF")
@@ -38,14 +40,28 @@ def write_copy(
         copy.execute("PRAGMA journal_mode = DELETE")
     finally:
         copy.close()
-    handle = os.open(target, os.O_RDWR)
+
+
+def put_in_place(unfinished: Path, target: Path) -> None:
+    """Sync the copy and give it its name, replacing what stands there. Raises OSError."""
+    handle = os.open(unfinished, os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def put_in_place(unfinished: Path, target: Path) -> None:
-    """Give the copy its name, durably."""
     unfinished.replace(target)
     sync_folder(target.parent)
+
+
+def dated_name(at: datetime) -> str:
+    """File name of the backup of a moment (UTC); names sort by time."""
+    return f"journal-{at:%Y%m%dT%H%M%SZ}.db"
+
+
+def remove_oldest(folder: Path, keep: int) -> list[Path]:
+    """Remove all dated backups but the newest `keep`; other files are not touched. Gives those removed. Raises OSError."""
+    dated = sorted(entry for entry in folder.iterdir() if _NAME.match(entry.name))
+    removed = dated[: max(0, len(dated) - max(1, keep))]
+    for old in removed:
+        old.unlink(missing_ok=True)
+    return removed

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
 
 from app.adapters.durable_file import sync_folder
-from app.adapters.journal_copy import copy_database
+from app.adapters.journal_copy import put_in_place, unfinished_name, write_copy
 from app.adapters.journal_schema import KNOWN_REVISIONS, REVISION
 from app.domain.errors import JournalDamaged, JournalFailed, JournalInUse, JournalTooNew
 
@@ -216,11 +216,7 @@ def open_for_writing(path: Path) -> tuple[Engine, Connection]:
         if revision is None:
             _create(path)
         elif revision != REVISION:
-            connection = read_only(path)
-            try:
-                copy_database(connection, path.with_name(f"{path.name}.before-{REVISION}"))
-            finally:
-                connection.close()
+            _keep_before_migration(path)
         engine, connection_ = _connect(path)
         try:
             if revision is not None and revision != REVISION:
@@ -235,6 +231,16 @@ def open_for_writing(path: Path) -> tuple[Engine, Connection]:
         raise JournalFailed(
             f"The journal {path} cannot be opened ({fault}): nothing can be recorded, so Medulla does not trade."
         ) from fault
+
+
+def _keep_before_migration(path: Path) -> None:
+    target = path.with_name(f"{path.name}.before-{REVISION}")
+    connection = read_only(path)
+    try:
+        write_copy(connection, unfinished_name(target))
+    finally:
+        connection.close()
+    put_in_place(unfinished_name(target), target)
 
 
 def _create(path: Path) -> None:

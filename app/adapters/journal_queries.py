@@ -163,16 +163,17 @@ def rows(
     )
 
 
-def chain_page(connection: Connection, after: int, limit: int) -> list[ChainRow]:
-    """Rows as they are stored, for the check of the chain."""
-    query = select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit)
-    return [ChainRow(*row) for row in connection.execute(query)]
-
-
-def head(connection: Connection) -> tuple[int, str] | None:
-    """Number and hash of the last row written, as the journal itself remembers them."""
+def chain_page(
+    connection: Connection, after: int, limit: int
+) -> tuple[list[ChainRow], tuple[int, str] | None]:
+    """Rows as they are stored, and the head as the journal itself remembers it, in one transaction."""
+    # From the very first row, even one numbered 0 or below, which nobody but a forger would write.
+    query = select(events).order_by(events.c.seq).limit(limit)
+    if after:
+        query = query.where(events.c.seq > after)
+    found = [ChainRow(*row) for row in connection.execute(query)]
     row = connection.execute(select(chain_head.c.seq, chain_head.c.hash)).one_or_none()
-    return None if row is None else (row.seq, row.hash)
+    return found, None if row is None else (row.seq, row.hash)
 
 
 # ------------------------------------------------------------------ lists for people

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import perf_counter
@@ -21,7 +22,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.adapters import journal_queries as queries
 from app.adapters.event_codec import EncodedEvent, encode_event
 from app.adapters.journal_batch import Batch, Position
+from app.adapters.journal_chain import ChainCheck, ChainReport
+from app.adapters.journal_copy import dated_name, remove_oldest, unfinished_name, write_copy
 from app.adapters.journal_file import OwnerLock, checked_place, open_for_writing
+from app.adapters.journal_reader import finish_backup
 from app.domain.command_record import CommandRecord
 from app.domain.errors import JournalFailed
 from app.domain.events import CommandReceived, EquitySampled, Event
@@ -41,6 +45,11 @@ QUIET = 0.25
 """Seconds without work after which the write-ahead log is moved into the database."""
 WAL_COMMITS = 1_000
 """Commits (of some 5 pages each) after which that happens even in the thick of it."""
+COPY_PAGES = 128
+"""Pages (4 KiB) that a backup copies between two looks at the queue: well under a millisecond."""
+VERIFY_ROWS = 50
+VERIFY_PAUSE = 0.002
+"""Seconds between pages when a copy is checked in a thread beside a trading engine."""
 
 
 @dataclass(slots=True)
@@ -55,11 +64,17 @@ class _Ask:
     future: asyncio.Future[Any]
 
 
+@dataclass(slots=True)
+class _Copy:
+    target: Path
+    future: asyncio.Future[None]
+
+
 class _Close:
     """The last thing in the queue."""
 
 
-_Item = _Append | _Ask | _Close
+_Item = _Append | _Ask | _Copy | _Close
 
 
 def failure_words(path: Path, fault: object) -> str:
@@ -68,6 +83,10 @@ def failure_words(path: Path, fault: object) -> str:
         f"The journal {path} could not be written ({fault}). What was not recorded is not sent: trading has stopped. "
         "Make room or repair the disk, then start Medulla again."
     )
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
 
 
 class SqliteJournal:
@@ -91,6 +110,7 @@ class SqliteJournal:
         self._broken = False
         self._commits = 0
         self._serving: list[asyncio.Future[Any]] = []
+        self._copying: list[asyncio.Future[Any]] = []
         """What the thread has in its hands."""
 
     @classmethod
@@ -190,6 +210,47 @@ class SqliteJournal:
         self._queue.put(_Ask(question, future))
         return await future
 
+    # -------------------------------------------------------------- beside the port
+
+    async def verify(self) -> ChainReport:
+        """Walk the hash chain of the whole journal while it is in use, a little at a time. Raises JournalFailed."""
+        check = ChainCheck()
+        while True:
+            found, head = await self._ask(
+                lambda connection: queries.chain_page(connection, check.last, VERIFY_ROWS)
+            )
+            if not check.feed(found) or len(found) < VERIFY_ROWS:
+                return check.finish(head)
+
+    async def backup(self, target: Path) -> ChainReport:
+        """Copy the journal to `target` while it is in use, and check the copy: integrity and hash chain.
+
+        Appends go on between the copy's pages. Raises JournalFailed, JournalDamaged; `target` is then as it was.
+        """
+        if self._closing:
+            raise JournalFailed(f"The journal {self._path} is closed: no backup can be made.")
+        if _same(target, self._path):
+            raise JournalFailed(f"A backup of {self._path} must not replace it.")
+        unfinished = unfinished_name(target)
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put(_Copy(unfinished, future))
+        await future
+        return await asyncio.to_thread(
+            finish_backup, unfinished, target, pause=VERIFY_PAUSE, rows=VERIFY_ROWS
+        )
+
+    async def backup_into(self, folder: Path, *, at: datetime, keep: int) -> Path:
+        """A backup named for its time; when it is good, all but the newest `keep` are removed. Raises as `backup`."""
+        target = folder / dated_name(at)
+        await self.backup(target)
+        try:
+            await asyncio.to_thread(remove_oldest, folder, keep)
+        except OSError as fault:
+            raise JournalFailed(
+                f"The backup {target} is good, but old ones could not be removed ({fault})."
+            ) from None
+        return target
+
     # -------------------------------------------------------------- on the loop, for the thread
 
     def _fail(self, failure: JournalFailed) -> None:
@@ -226,13 +287,13 @@ class SqliteJournal:
         self._ended.set_result(None)
 
     def _under_way(self) -> list[asyncio.Future[Any]]:
-        waiting: list[asyncio.Future[Any]] = [self._ready, *self._serving]
+        waiting: list[asyncio.Future[Any]] = [self._ready, *self._serving, *self._copying]
         while True:
             try:
                 item = self._queue.get_nowait()
             except Empty:
                 return waiting
-            if isinstance(item, _Append | _Ask):
+            if not isinstance(item, _Close):
                 waiting.append(item.future)
 
     @staticmethod
@@ -283,33 +344,71 @@ class SqliteJournal:
             raise JournalFailed(f"The journal {self._path} cannot be read: {fault}") from None
 
     def _work(self, connection: Connection) -> None:
-        queue = self._queue
-        cursor: sqlite3.Cursor = connection.connection.cursor()  # type: ignore[assignment]
+        raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
+        cursor = raw.cursor()
+        item: _Item | None = None
         while True:
-            try:
-                item = queue.get(timeout=QUIET if self._commits else None)
-            except Empty:
-                self._checkpoint(connection)
-                continue
-            group: list[_Append] = []
-            while isinstance(item, _Append):
-                group.append(item)
-                if len(group) == GROUP:
-                    break
+            if item is None:
                 try:
-                    item = queue.get_nowait()
+                    item = self._queue.get(timeout=QUIET if self._commits else None)
                 except Empty:
-                    break
-            if group:
-                self._serving = [append.future for append in group]
-                self._commit(cursor, group)
-            if isinstance(item, _Ask):
-                self._serving = [item.future]
-                self._answer(connection, item)
-            elif isinstance(item, _Close):
+                    self._checkpoint(cursor)
+                    continue
+            if isinstance(item, _Close):
                 return
+            item = self._turn(connection, cursor, item)
             if self._commits >= WAL_COMMITS:
-                self._checkpoint(connection)
+                self._checkpoint(cursor)
+
+    def _turn(
+        self, connection: Connection, cursor: sqlite3.Cursor, item: _Append | _Ask | _Copy
+    ) -> _Item | None:
+        """Do this, and commit what else waits; gives the item taken from the queue that is still to be done."""
+        if isinstance(item, _Copy):
+            return self._copy(connection, cursor, item)
+        if isinstance(item, _Ask):
+            self._serving = [item.future]
+            self._answer(connection, item)
+            return None
+        group, following = [item], None
+        while len(group) < GROUP:
+            try:
+                following = self._queue.get_nowait()
+            except Empty:
+                break
+            if not isinstance(following, _Append):
+                break
+            group.append(following)
+            following = None
+        self._serving = [append.future for append in group]
+        self._commit(cursor, group)
+        return following
+
+    def _copy(self, connection: Connection, cursor: sqlite3.Cursor, copy: _Copy) -> _Item | None:
+        """Copy page by page and serve what waits in between; gives the item that is still to be done."""
+        aside: _Item | None = None
+        self._copying = [copy.future]
+
+        def between() -> None:
+            nonlocal aside
+            if aside is None:
+                try:
+                    aside = self._queue.get_nowait()
+                except Empty:
+                    return
+            while isinstance(aside, _Append | _Ask):
+                aside = self._turn(connection, cursor, aside)
+
+        try:
+            write_copy(cursor.connection, copy.target, pages=COPY_PAGES, between=between)
+        except (sqlite3.Error, OSError) as fault:
+            failure = JournalFailed(
+                f"A backup of {self._path} could not be written ({fault}). Trading goes on."
+            )
+            self._call(self._deliver_failure, [copy.future], failure, 0)
+        else:
+            self._call(self._deliver_answer, copy.future, None)
+        return aside
 
     def _commit(self, cursor: sqlite3.Cursor, group: list[_Append]) -> None:
         if self._broken:
@@ -361,14 +460,13 @@ class SqliteJournal:
         finally:
             connection.rollback()
 
-    def _checkpoint(self, connection: Connection) -> None:
+    def _checkpoint(self, cursor: sqlite3.Cursor) -> None:
         self._commits = 0
         if self._broken:
             return
-        raw: Any = connection.connection.dbapi_connection
         try:
-            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         except sqlite3.Error as fault:
             # Everything is safe in the write-ahead log still, but the disk is not: the next write must not be tried.
             self._broken = True
-            self._call(self._deliver_failure, [], JournalFailed(failure_words(self._path, fault)), 0)
+            self._call(self._fail, JournalFailed(failure_words(self._path, fault)))
