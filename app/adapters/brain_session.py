@@ -57,6 +57,7 @@ class BrainSession:
         self._fault: BaseException | None = None
         self._busy = False
         self._stops_told: deque[bytes] = deque(maxlen=MOST_STOPS_REMEMBERED)
+        self._stops_under_way: set[asyncio.Task[None]] = set()
         self.was_open = False
         """Welcomed or plain at some time."""
         self.last_heard = clock.monotonic()
@@ -102,6 +103,8 @@ class BrainSession:
             failure = self._failure or describe_close(closed)
         finally:
             connection.on_writable = connection.on_text_seen = None
+            # A stop that was heard is carried out, even if the connection broke behind it.
+            await asyncio.gather(*self._stops_under_way, return_exceptions=True)
             await self._keeper.close()
             await connection.close(1001)
             if self._session_id is not None:
@@ -201,7 +204,8 @@ class BrainSession:
         self.last_heard = monotonic
         data = message.data
         if not message.is_text:
-            self._refuse(inbound.INVALID_JSON, "frame: must be a text frame, not a binary one", "")
+            shown = data[:MAX_FRAME].decode(errors="replace")
+            self._refuse(inbound.INVALID_JSON, "frame: must be a text frame, not a binary one", shown)
             return
         if len(data) > MAX_FRAME:
             shown = data[:MAX_FRAME].decode(errors="replace")
@@ -280,7 +284,9 @@ class BrainSession:
             return  # it is refused when its turn comes
         if isinstance(reading.message, inbound.EmergencyStop):
             self._stops_told.append(data)
-            self._keeper.spawn("stop", self._stop(reading.message, reading))
+            task = self._keeper.spawn("stop", self._stop(reading.message, reading))
+            self._stops_under_way.add(task)
+            task.add_done_callback(self._stops_under_way.discard)
 
     def _arrival(self, text: str, monotonic: float) -> Arrival:
         at = self._clock.now()

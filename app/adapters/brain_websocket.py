@@ -155,11 +155,11 @@ class WebSocketBrainLink:
     async def _watch_silence(self, listener: BrainListener) -> None:
         """Goes on over sessions and pauses, so that the engine always learns how long nothing was heard."""
         timings = self._options.timings
-        self._last_heard = self._clock.monotonic()
+        started = self._clock.monotonic()
         while True:
             await self._clock.sleep(timings.silence_check)
             heard = self.last_heard
-            silent_for = 0.0 if heard is None else self._clock.monotonic() - heard
+            silent_for = self._clock.monotonic() - (started if heard is None else heard)
             if silent_for > timings.degraded_after:
                 await listener.on_brain_degraded(silent_for)
             if silent_for > timings.lost_after and self._session is not None:

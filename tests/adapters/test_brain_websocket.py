@@ -261,6 +261,48 @@ async def test_a_server_that_never_answers_is_given_up() -> None:
     assert listener.of("up") == []
 
 
+# ------------------------------------------------------------------ proxy
+
+
+@asynccontextmanager
+async def proxy_that_refuses(status: str) -> AsyncIterator[tuple[str, asyncio.Queue[bytes]]]:
+    asked: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.put_nowait(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "407 Proxy Authentication Required", "502 Bad Gateway"])
+async def test_a_configured_proxy_is_used_and_never_told_the_key(status: str) -> None:
+    listener = RecordingListener()
+    async with (
+        proxy_that_refuses(status) as (proxy, asked),
+        linked("wss://brain.invalid/executor", listener, proxy=proxy),
+    ):
+        for _ in range(2):  # a proxy's 403 says nothing about the brain's key: it is tried again
+            request = await asyncio.wait_for(asked.get(), PATIENCE)
+    assert request.startswith(b"CONNECT brain.invalid:443 ")
+    assert API_KEY.encode() not in request
+    assert listener.of("refused") == []
+
+
+async def test_the_systems_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = RecordingListener()
+    async with proxy_that_refuses("502 Bad Gateway") as (proxy, asked):
+        for name in ("http_proxy", "https_proxy", "all_proxy", "ws_proxy", "wss_proxy"):
+            monkeypatch.setenv(name, proxy)
+        monkeypatch.setenv("no_proxy", "")
+        async with BrainServer.running() as server, linked(server.url, listener):
+            await listener.wait_for("up")
+        assert asked.empty()
+
+
 # ------------------------------------------------------------------ accept, then close
 
 

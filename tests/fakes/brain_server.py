@@ -68,6 +68,8 @@ class RecordingListener:
         self.hold: Mapping[str, asyncio.Event] = {}
         """Call name -> event that the call waits for."""
         self.on_up: Callable[[], None] | None = None
+        self.on_released: Callable[[str], None] | None = None
+        """Told the name of a call that was held and may go on."""
         self.fault: Exception | None = None
         """Raised by on_command."""
         self._news = asyncio.Event()
@@ -77,6 +79,8 @@ class RecordingListener:
         self._news.set()
         if name in self.hold:
             await self.hold[name].wait()
+            if self.on_released is not None:
+                self.on_released(name)
 
     async def on_command(self, command: TradeCommand | UnreadableCommand, arrival: Arrival) -> None:
         await self._note("command", command, arrival)

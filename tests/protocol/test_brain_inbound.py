@@ -655,3 +655,56 @@ def test_a_boolean_interval_is_invalid_json() -> None:
 
 def test_signing_what_needs_no_signature_does_no_harm() -> None:
     assert read(signed(brain.get_state("r1", at=NOW)), SIGNED_RULES) == inbound.GetState("r1")
+
+
+_json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+_fields = st.sampled_from(
+    [
+        "timestamp", "command", "commandId", "executorId", "account", "expiry", "priority", "strategyId", "symbols",
+        "commandIds", "requestId", "reason", "closePositions", "keyId", "alg", "payload", "signature", "sessionId",
+        "serverTime", "heartbeatInterval", "capabilities", "minInterval", "seq",
+    ]
+)  # fmt: skip
+_kinds = st.sampled_from(
+    [
+        "TRADE_SIGNAL", "CANCEL_COMMAND", "EMERGENCY_STOP", "SUBSCRIBE", "UNSUBSCRIBE", "RESULT_ACK", "GET_STATE",
+        "HEARTBEAT", "WELCOME", "SIGNED", "HELLO",
+    ]
+)  # fmt: skip
+
+
+@given(_kinds, st.dictionaries(_fields, _json_values, max_size=6), st.booleans())
+def test_any_message_is_read_or_refused_and_nothing_else(
+    kind: str, fields: dict[str, Any], with_keys: bool
+) -> None:
+    text = json.dumps({"type": kind, **fields})
+    rules = SIGNED_RULES if with_keys else OPEN_RULES
+    refused = None
+    try:
+        reading = inbound.read_frame(text, rules, {"12345678"})
+    except inbound.FrameRefused as fault:
+        refused = fault
+    if refused is not None:
+        assert kind != "EMERGENCY_STOP" or refused.code == "INVALID_JSON"
+        assert 0 < len(refused.ref) <= 64
+    else:
+        assert not (with_keys and isinstance(reading.message, inbound.Signal | inbound.Withdraw))
+
+
+@given(st.integers(0, 2000), st.characters(exclude_categories=["Cs"]))
+def test_no_change_to_a_signed_frame_makes_another_command(place: int, character: str) -> None:
+    frame = signed(message())
+    place %= len(frame)
+    try:
+        found = inbound.read_frame(frame[:place] + character + frame[place + 1 :], SIGNED_RULES, ())
+    except inbound.FrameRefused:
+        return
+    assert found == inbound.read_frame(frame, SIGNED_RULES, ())
