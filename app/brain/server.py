@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
+from itertools import count
 from types import TracebackType
 from typing import Any
 
@@ -100,6 +101,9 @@ class BrainServer:
         self._inbound: dict[str, TokenBucket] = {}
         self._server: Server | None = None
         self._tick: asyncio.TimerHandle | None = None
+        # Unique for ever: 80 random bits name this run, a number each of its commands.
+        self._run_id = secrets.token_hex(10)
+        self._numbers = count(1)
 
     # -------------------------------------------------------------- life
 
@@ -193,7 +197,7 @@ class BrainServer:
         """
         executor = self.executor(executor_id)
         at = self._clock.utc()
-        command_id = "cmd_" + secrets.token_hex(12)
+        command_id = f"cmd_{self._run_id}_{next(self._numbers)}"
         payload = wire.trade_signal(
             signal.action,
             at=at,

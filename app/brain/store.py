@@ -10,6 +10,7 @@ import asyncio
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,13 +18,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
+    and_,
     bindparam,
     create_engine,
     event,
     insert,
     literal_column,
+    or_,
     select,
     update,
 )
@@ -47,6 +51,8 @@ _S = CommandStatus
 _MOST_A_GROUP = 512
 _LAZY_SECONDS = 0.1
 """Marks that nothing waits for (sent, acknowledged, heartbeats) may lie this long before they are written."""
+_PAUSE_SECONDS = 0.004
+"""From one commit to the next: under load more gathers for each, and the thread leaves the processor to the event loop."""
 _CLOSE_SECONDS = 10.0
 
 
@@ -106,27 +112,35 @@ class _Work:
     call: Callable[[Connection], None] | None = None
 
 
-_OPEN = [_S.PENDING.value, _S.SENT.value]
-_UNSETTLED = [*_OPEN, _S.ACKNOWLEDGED.value, _S.UNANSWERED.value]
+_OPEN = (_S.PENDING, _S.SENT)
+_UNSETTLED = (*_OPEN, _S.ACKNOWLEDGED, _S.UNANSWERED)
+
+
+def _where(*statuses: CommandStatus) -> ColumnElement[bool]:
+    """One command, if it stands in one of these. (IN would be expanded at every call and forbids executemany.)"""
+    return and_(
+        commands.c.id == bindparam("key"), or_(*(commands.c.status == status.value for status in statuses))
+    )
+
 
 _STATEMENTS = {
     # In the order of a command's life: statements of one group run in this order, whatever the order they came in.
     "insert_command": insert(commands),
     "sent": update(commands)
-    .where(commands.c.id == bindparam("key"), commands.c.status.in_(_OPEN))
+    .where(_where(*_OPEN))
     .values(status=_S.SENT.value, sent_at=bindparam("at"), retry_count=bindparam("retries")),
     "acknowledged": update(commands)
-    .where(commands.c.id == bindparam("key"), commands.c.status.in_([*_OPEN, _S.UNANSWERED.value]))
+    .where(_where(*_OPEN, _S.UNANSWERED))
     .values(status=_S.ACKNOWLEDGED.value, acknowledged_at=bindparam("at")),
     "settled": update(commands)
-    .where(commands.c.id == bindparam("key"), commands.c.status.in_(_UNSETTLED))
+    .where(_where(*_UNSETTLED))
     .values(status=bindparam("new_status"), result=bindparam("text")),
     "insert_result": sqlite_insert(command_results).on_conflict_do_nothing(),
     "unknown": update(commands)
-    .where(commands.c.id == bindparam("key"), commands.c.status.in_(_UNSETTLED))
+    .where(_where(*_UNSETTLED))
     .values(status=_S.UNKNOWN.value, result=bindparam("text")),
     "final": update(commands)
-    .where(commands.c.id == bindparam("key"), commands.c.status.in_([*_UNSETTLED, _S.UNKNOWN.value]))
+    .where(_where(*_UNSETTLED, _S.UNKNOWN))
     .values(status=bindparam("new_status"), result=bindparam("text"), executed_at=bindparam("at")),
     "insert_session": insert(executor_sessions),
     "heartbeat": update(executor_sessions)
@@ -149,6 +163,8 @@ class BrainStore:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self.split_groups = 0
+        """Groups that had to be committed piece by piece, because one piece was refused."""
 
     async def open(self) -> None:
         """Create what is missing and start the writer. Raises StoreFailed."""
@@ -363,18 +379,23 @@ class BrainStore:
             return
         self._on_loop(_Opened(opened, None))
         ended = False
+        committed = 0.0
         while not ended:
-            group, ended = self._gather()
+            group, ended = self._gather(committed + _PAUSE_SECONDS)
             if group:
                 self._settle(connection, group)
+                committed = time.monotonic()
         connection.close()
         engine.dispose()
 
-    def _gather(self) -> tuple[list[_Work], bool]:
+    def _gather(self, not_before: float) -> tuple[list[_Work], bool]:
+        """What has come by the monotonic time `not_before`, at least one piece unless nothing comes; and whether to end."""
         group: list[_Work] = []
         ended = False
         try:
             work = self._work.get(timeout=_LAZY_SECONDS)
+            if work is not None:
+                time.sleep(max(0.0, not_before - time.monotonic()))
             while work is not None:
                 group.append(work)
                 if len(group) >= _MOST_A_GROUP:
@@ -391,6 +412,7 @@ class BrainStore:
         """Commit a group; if it fails, each piece alone, so that one bad row costs nobody else their write."""
         fault = _commit(connection, group)
         if fault is not None and len(group) > 1:
+            self.split_groups += 1
             outcomes = [(work, _commit(connection, [work])) for work in group]
         else:
             outcomes = [(work, fault) for work in group]

@@ -19,7 +19,7 @@ from app.brain.strategies.moving_average import MovingAverageCross
 from app.domain.commands import ACTION_NAMES, CloseAll, ClosePosition, OpenPosition
 from app.domain.market import Quote
 from app.domain.results import CloseDetail, CommandResult, Outcome
-from app.domain.values import CommandId, Magic, Price, Priority, Side, Symbol, Ticket, Volume
+from app.domain.values import Magic, Price, Priority, Side, Symbol, Ticket, Volume
 from app.protocol import brain_outbound as say
 from tests.brain.conftest import Brain
 from tests.brain.hand_executor import EXECUTOR, executor, outcome_of
@@ -128,7 +128,6 @@ class PerfectBroker:
 
     def execute(self, command: Command) -> CommandResult:
         action = command.action
-        done = {"outcome": Outcome.EXECUTED, "command_id": CommandId(command.id), "execution_time": 1}
         match action:
             case OpenPosition():
                 self._next += 1
@@ -138,11 +137,11 @@ class PerfectBroker:
                 for symbol in {held[0] for held in self.positions.values()}:
                     net = sum((v for s, v, _ in self.positions.values() if s == symbol), Decimal(0))
                     self.largest = max(self.largest, abs(net))
-                return CommandResult(**done, ticket=ticket, volume=action.volume)
+                return outcome_of(command.id, ticket=ticket, volume=action.volume)
             case CloseAll():
                 mine = [t for t, held in self.positions.items() if held[2] == action.magic]
                 details = tuple(CloseDetail(t, Outcome.EXECUTED, abs(self.positions.pop(t)[1])) for t in mine)
-                return CommandResult(**done, details=details)
+                return outcome_of(command.id, details=details)
             case ClosePosition():
                 symbol, volume, magic = self.positions.pop(action.ticket)
                 closed = action.volume or abs(volume)
@@ -150,20 +149,20 @@ class PerfectBroker:
                 left = volume - (closed if volume > 0 else -closed)
                 if left:
                     self.positions[action.ticket] = (symbol, left, magic)
-                return CommandResult(**done, ticket=action.ticket, volume=closed)
+                return outcome_of(command.id, ticket=action.ticket, volume=closed)
         name = command.action_name
-        ticket = getattr(action, "ticket", None)
+        named: Ticket | None = getattr(action, "ticket", None)
         if name == "PLACE_ORDER":
             self._next += 1
-            ticket = Ticket(self._next)
-            self.orders.add(ticket)
+            named = Ticket(self._next)
+            self.orders.add(named)
         elif name in ("CANCEL_ORDER", "MODIFY_ORDER"):
-            assert ticket in self.orders
+            assert named in self.orders
             if name == "CANCEL_ORDER":
-                self.orders.remove(ticket)
+                self.orders.remove(named)
         else:
-            assert ticket in self.positions
-        return CommandResult(**done, ticket=ticket)
+            assert named in self.positions
+        return outcome_of(command.id, ticket=named)
 
 
 def run_load(seed: int, count: int) -> tuple[list[str], PerfectBroker]:
