@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -61,6 +62,9 @@ async def _serve(config: SimConfig, exit_with_parent: bool) -> None:
         }
         if config.control_port is not None:
             ready["control_port"] = serve_control(terminal, config.control_port)
+        # What is loaded by now stays; a collector that walks it again and again would only delay trades.
+        gc.collect()
+        gc.freeze()
         _print(ready)
         if exit_with_parent:
             threading.Thread(target=_watch_parent, args=(end,), name="parent watch", daemon=True).start()
