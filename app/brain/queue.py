@@ -99,14 +99,12 @@ class CommandQueue:
                 return command
         return None
 
-    def sent(self, command: Command, at_ns: int, sent_at: float) -> None:
-        """Note a sending; call it just before the frame goes out."""
+    def sending(self, command: Command, now: float) -> None:
+        """Note that the frame goes out next. `now`: monotonic seconds."""
         if command.maybe_sent:
             command.retries += 1
         command.maybe_sent = True
-        if not command.sent_ns:
-            command.sent_ns = at_ns
-        command.last_sent = sent_at
+        command.last_sent = now
         command.status = _S.SENT
         self._store.mark_sent(command.id, self._clock.utc(), command.retries)
 

@@ -135,7 +135,8 @@ class ExecutorSession:
                         acked, self._acks = self._acks[:_MOST_ACKS], self._acks[_MOST_ACKS:]
                         await self._put(wire.result_ack(acked, at=self._clock.utc()))
                     elif self.gate_open and (command := queue.pop()) is not None:
-                        queue.sent(command, time.perf_counter_ns(), self._clock.monotonic())
+                        queue.sending(command, self._clock.monotonic())
+                        command.sent_ns = command.sent_ns or time.perf_counter_ns()
                         await self._put(command.frame)
                     else:
                         break
