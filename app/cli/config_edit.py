@@ -38,13 +38,15 @@ def set_in_section(path: Path, section: str, values: Mapping[str, Value]) -> Pat
 
 def edited(path: Path, text: str, section: str, values: Mapping[str, Value]) -> str:
     """The text with the keys set. Raises ConfigurationError when it is of a form that cannot be edited without harm."""
-    for key, value in values.items():
-        text = _with_key(path, text, section, key, _written(value))
-    found = yaml.load(text, Loader=yaml.BaseLoader)
-    if not isinstance(found, dict) or any(
-        found.get(section, {}).get(key) != (dict(value) if isinstance(value, Mapping) else value)
-        for key, value in values.items()
-    ):
+    try:
+        for key, value in values.items():
+            text = _with_key(path, text, section, key, _written(value))
+        found = yaml.load(text, Loader=yaml.BaseLoader)
+    except yaml.YAMLError:
+        raise _by_hand(path, section, values) from None
+    block = found.get(section) if isinstance(found, dict) else None
+    wanted = {key: value if isinstance(value, str) else dict(value) for key, value in values.items()}
+    if not isinstance(block, dict) or any(block.get(key) != value for key, value in wanted.items()):
         raise _by_hand(path, section, values)
     return text
 
@@ -76,8 +78,8 @@ def _with_key(path: Path, text: str, section: str, key: str, written: str) -> st
     # A block's end lies at the next token; the blank and comment lines before it belong to what follows.
     if isinstance(value, yaml.MappingNode) and not value.flow_style and value.value:
         end = value.value[-1][1].end_mark.index
-    start = present[0].end_mark.index
-    colon = text.index(":", start)
+    colon = text.index(":", present[0].end_mark.index)
+    end = max(colon + 1, len(text[:end].rstrip()))
     return f"{text[: colon + 1]} {written}{text[end:]}"
 
 
