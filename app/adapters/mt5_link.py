@@ -182,8 +182,8 @@ class CommandLink:
                 self._owner.on_stream_message(message, now)
             else:
                 self._apply(self._session.receive(message, now))
-        self._flush()
-        self._set_timer()
+        if self._flush() or self._timer is None:
+            self._set_timer()
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -252,11 +252,12 @@ class CommandLink:
 
     # -------------------------------------------------------------- frames
 
-    def _flush(self) -> None:
-        """Send what the session itself wants to say. Nobody misses what does not leave: silence tells."""
-        if self._session is not None:
-            for body in self._session.take_frames():
-                self._send(body)
+    def _flush(self) -> bool:
+        """Send what the session itself wants to say, if anything. Nobody misses what does not leave: silence tells."""
+        frames = self._session.take_frames() if self._session is not None else []
+        for body in frames:
+            self._send(body)
+        return bool(frames)
 
     def _send(self, body: bytes) -> bool:
         return self._socket is not None and self._socket.send((body, seal(self._key, body)))

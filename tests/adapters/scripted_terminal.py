@@ -103,7 +103,13 @@ class ScriptedTerminal:
         }  # fmt: skip
 
     async def reply(self, request: Request, data: Mapping[str, Any], **changes: Any) -> None:
-        fields = {"sid": self.sid, "re": request.id, "ok": True, "cid": request.cid, "data": data}
+        fields: dict[str, Any] = {
+            "sid": self.sid,
+            "re": request.id,
+            "ok": True,
+            "cid": request.cid,
+            "data": data,
+        }
         await self.say(Reply(**(fields | changes)))
 
     async def say(self, reply: Reply) -> None:

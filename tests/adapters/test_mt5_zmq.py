@@ -44,7 +44,7 @@ class Stage:
 async def stage() -> AsyncIterator[Stage]:
     heard = RecordingListener()
     async with scripted_terminal() as terminal:
-        broker = zmq_broker(terminal)  # type: ignore[arg-type]
+        broker = zmq_broker(terminal)
         async with running(broker, heard):
             await heard.until(heard.has_session)
             yield Stage(terminal, broker, heard)
@@ -110,11 +110,11 @@ async def test_a_question_without_a_readable_answer_is_no_answer(stage: Stage) -
         lambda: stage.broker.find(CommandId("c1"), hints()),
         lambda: stage.broker.quotes([Symbol("EURUSD")]),
     ):
-        question = loop.create_task(ask())  # type: ignore[arg-type]
+        question = loop.create_task(ask())
         await stage.terminal.reply(await stage.terminal.next(), {"account": 1})
         with pytest.raises(TerminalUnavailable, match="cannot be read"):
             await question
-        question = loop.create_task(ask())  # type: ignore[arg-type]
+        question = loop.create_task(ask())
         await stage.terminal.reply(
             await stage.terminal.next(), {}, ok=False, code="NOT_CONNECTED", message="no"
         )
@@ -138,7 +138,7 @@ async def test_another_boot_on_the_stream_ends_the_session_at_once(stage: Stage)
 async def test_closing_the_broker_leaves_nothing_unanswered() -> None:
     heard = RecordingListener()
     async with scripted_terminal() as terminal:
-        broker = zmq_broker(terminal)  # type: ignore[arg-type]
+        broker = zmq_broker(terminal)
         async with running(broker, heard):
             await heard.until(heard.has_session)
             answers = [broker.send(command(f"c{number}", open_()), TERMS) for number in range(3)]
@@ -165,7 +165,7 @@ async def test_a_refusal_is_told_once_until_it_changes() -> None:
     heard = RecordingListener()
     async with scripted_terminal() as terminal:
         terminal.epoch = 9
-        broker = zmq_broker(terminal)  # type: ignore[arg-type]
+        broker = zmq_broker(terminal)
         async with running(broker, heard):
             await heard.until(lambda: heard.refusals)
             assert heard.refusals[0][::2] == ("EPOCH_TOO_LOW", 9)

@@ -1,1 +1,5 @@
-"""One set of tests for every way to a terminal."""
+"""One set of tests for every implementation of a port."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.contract.broker_contract")

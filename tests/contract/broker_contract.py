@@ -41,7 +41,7 @@ from app.domain.values import CommandId, Magic, OrderKind, Price, Side, Symbol, 
 from app.engine.broker import Broker, DispatchTerms, FindHints, LinkState
 from app.protocol.ea_client_session import Identity
 from app.protocol.ea_frames import Request, encode_request, seal
-from tests.contract.terminals import Terminal
+from tests.contract.terminals import Address, Terminal
 from tests.fakes.broker_listener import RecordingListener
 
 EURUSD = Symbol("EURUSD")
@@ -194,7 +194,7 @@ def identity() -> Identity:
     return Identity(instance=secrets.token_hex(16), executor="exec_test", version="0.1.0")
 
 
-def zmq_broker(terminal: Terminal, *, key: bytes | None = None, answer_timeout: float = 10.0) -> ZmqBroker:
+def zmq_broker(terminal: Address, *, key: bytes | None = None, answer_timeout: float = 10.0) -> ZmqBroker:
     return ZmqBroker(
         key=terminal.key if key is None else key,
         command_port=terminal.command_port,
@@ -307,6 +307,7 @@ class TerminalContract(PortContract):
 
     async def test_a_stop_holds_until_it_is_resumed_with_a_higher_epoch(self, rig: ZmqRig) -> None:
         await rig.up()
+        await rig.heard.until(rig.heard.has_stream)
         kept = ticket_of(await rig.do("c1", open_()))
         with rig.stop_channel() as channel:
             assert await rig.stop(channel) == (True, "acknowledged")
@@ -368,6 +369,7 @@ class TerminalContract(PortContract):
 
     async def test_a_snapshot_is_one_moment(self, rig: ZmqRig) -> None:
         await rig.up()
+        await rig.heard.until(rig.heard.has_stream)
         answers = []
         snapshots = []
         for number in range(20):
@@ -385,6 +387,7 @@ class TerminalContract(PortContract):
 
     async def test_a_stop_loss_at_the_broker_is_heard(self, rig: ZmqRig) -> None:
         await rig.up()
+        await rig.heard.until(rig.heard.has_stream)
         assert await rig.broker.subscribe([EURUSD], 0) == (EURUSD,)
         await rig.terminal.set_price("EURUSD", "1.10000", "1.10010")
         ticket = ticket_of(await rig.do("c1", open_(stop_loss=Price("1.09500"))))
@@ -419,6 +422,7 @@ class TerminalContract(PortContract):
         assert again.replayed
         assert len(rig.terminal.effects("c1")) == 1
         # What was subscribed before is streamed again.
+        await rig.heard.until(rig.heard.has_stream)
         await rig.terminal.set_price("EURUSD", "1.11000", "1.11010")
         await rig.heard.until(lambda: [quote for quote in rig.heard.quotes if quote.bid == Price("1.11000")])
 
@@ -440,6 +444,7 @@ class TerminalContract(PortContract):
         broker = zmq_broker(terminal, answer_timeout=0.2)
         async with running(broker, heard):
             await heard.until(lambda: heard.ups)
+            await heard.until(heard.has_stream)
             await terminal.slow_down(500, times=1)
             execution = await broker.send(command("c1", open_()), TERMS)
             assert execution.state is ExecutionState.UNKNOWN

@@ -20,12 +20,16 @@ _SIM = "import typer; from app.cli.sim import sim; typer.run(sim)"
 START_TIMEOUT = 30.0
 
 
-class Terminal(Protocol):
-    """A terminal under test, and the hand of its market. The ports and the memory stay the same over a restart."""
+class Address(Protocol):
+    """Where a terminal is, and the key it holds."""
 
     key: bytes
     command_port: int
     stream_port: int
+
+
+class Terminal(Address, Protocol):
+    """A terminal under test, and the hand of its market. The address and the memory stay the same over a restart."""
 
     async def start(self) -> None: ...
 

@@ -26,10 +26,12 @@ class RecordingListener:
     heartbeats: list[TerminalHeartbeat] = field(default_factory=list)
     stops: list[tuple[str, str]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    _beats_before: int = 0
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def on_terminal_up(self, hello: TerminalHello) -> None:
         self.ups.append(hello)
+        self._beats_before = len(self.heartbeats)
         self._note("up")
 
     def on_terminal_down(self, reason: str) -> None:
@@ -72,6 +74,10 @@ class RecordingListener:
 
     def has_session(self) -> bool:
         return len(self.ups) > len(self.downs)
+
+    def has_stream(self) -> bool:
+        """A heartbeat came on the stream since the session began: no event is missed any more for want of a connection."""
+        return any(beat.round_trip is None for beat in self.heartbeats[self._beats_before :])
 
     def _note(self, what: str) -> None:
         self.log.append(what)
