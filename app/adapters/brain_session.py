@@ -23,6 +23,8 @@ from app.protocol.clock_offset import BrainClock
 from app.protocol.reconnect import Ending
 
 MOST_STOPS_REMEMBERED = 64
+STOP_PATIENCE = 10.0
+"""Seconds that the end of a session waits for a stop that is being carried out."""
 
 
 class BrainSession:
@@ -104,7 +106,8 @@ class BrainSession:
         finally:
             connection.on_writable = connection.on_text_seen = None
             # A stop that was heard is carried out, even if the connection broke behind it.
-            await asyncio.gather(*self._stops_under_way, return_exceptions=True)
+            if self._stops_under_way:
+                await asyncio.wait(self._stops_under_way, timeout=STOP_PATIENCE)
             await self._keeper.close()
             await connection.close(1001)
             if self._session_id is not None:

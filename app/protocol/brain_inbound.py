@@ -1,7 +1,7 @@
 """What the brain may say, read into domain types or refused with a code (PROTOCOL §2, §4, §6).
 
-Pure: a frame's text and the rules of this executor go in, one message or one typed refusal comes out. Freshness, duplicates and
-limits are the engine's business; nothing here knows the time.
+Pure: a frame's text and the rules of this executor go in, one message or one typed refusal comes out. What a TRADE_SIGNAL
+asks for is read in brain_actions.py. Freshness, duplicates and limits are the engine's business; nothing here knows the time.
 """
 
 from __future__ import annotations
@@ -11,30 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.domain.commands import (
-    NO_MAGIC,
-    UNCHANGED,
-    Action,
-    CancelOrder,
-    CloseAll,
-    ClosePosition,
-    Keep,
-    ModifyOrder,
-    ModifyPosition,
-    OpenPosition,
-    PlaceOrder,
-    TradeCommand,
-)
+from app.domain.commands import TradeCommand
 from app.domain.errors import InvalidValue
-from app.domain.values import CommandId, Magic, OrderKind, Price, Priority, Side, Symbol, Volume
+from app.domain.values import CommandId, Symbol
 from app.protocol import brain_fields as f
 from app.protocol import strict_json
+from app.protocol.brain_actions import UnknownAction, read_action, read_priority
 from app.protocol.signing import SIGNED, BadSignature, SigningKeys
 
 DEFAULT_EXPIRY = 5000
 MAX_EXPIRY = 60_000
 """Milliseconds."""
-LONGEST_COMMENT = 64
 DEFAULT_MIN_INTERVAL = 100
 MAX_SYMBOLS = 200
 MAX_RESULT_ACKS = 1000
@@ -203,11 +190,6 @@ def read_frame(frame: str, rules: ReadingRules, accounts: Collection[str]) -> Re
         raise FrameRefused(INVALID_MESSAGE, str(fault), _ref(body, frame)) from None
 
 
-def frame_ref(frame: str) -> str:
-    """What an ERROR quotes of a frame that names no command."""
-    return frame[:REF_LENGTH]
-
-
 def _json(text: str, frame: str) -> dict[str, Any]:
     try:
         return strict_json.loads(text)
@@ -239,7 +221,7 @@ def _check_authority(
     if signed_by is None:
         return
     account = body.get("account")
-    if account is not None and accounts and account not in accounts:
+    if account is not None and accounts and not (isinstance(account, str) and account in accounts):
         raise FrameRefused(WRONG_AUDIENCE, "account: is not served by this executor", _ref(body, frame))
     if kind != "TRADE_SIGNAL":
         f.moment(f.required(body, "timestamp"))
@@ -267,23 +249,12 @@ def _signal(body: f.Fields, text: str, signed_by: str | None) -> Signal | Unread
             expires_at = issued_at + timedelta(milliseconds=lifetime)
         except OverflowError:
             raise InvalidValue("timestamp", "must be a moment that exists") from None
-        priority = _priority(body.get("priority"))
+        priority = read_priority(body.get("priority"))
         strategy_id = f.maybe_text(body, "strategyId", 128)
         account = f.maybe_text(body, "account", 64)
-        name = command.get("action")
-        if name is None:
-            raise InvalidValue("command.action", "is required")
-        read = _ACTIONS.get(name) if isinstance(name, str) else None
-        if read is None:
-            shown = f"{name[:40]} " if isinstance(name, str) and name.isprintable() else ""
-            rule = f"command.action: {shown}is none of {', '.join(_ACTIONS)}"
-            return UnreadableSignal(command_id, mark, UNKNOWN_ACTION, rule)
-        try:
-            action = read(command, _magic(command), _comment(command))
-        except strict_json.InvalidJson:
-            raise
-        except InvalidValue as fault:
-            raise fault.within("command") from None
+        action = read_action(command)
+    except UnknownAction as fault:
+        return UnreadableSignal(command_id, mark, UNKNOWN_ACTION, str(fault))
     except strict_json.InvalidJson:
         raise
     except InvalidValue as fault:
@@ -301,131 +272,6 @@ def _signal(body: f.Fields, text: str, signed_by: str | None) -> Signal | Unread
             signed_by=signed_by,
         )
     )
-
-
-def _priority(value: object) -> Priority:
-    if value is None:
-        return Priority.NORMAL
-    found = _PRIORITIES.get(value.upper()) if isinstance(value, str) else None
-    if found is None:
-        raise InvalidValue("priority", f"must be one of {', '.join(_PRIORITIES)}")
-    return found
-
-
-def _magic(fields: f.Fields) -> Magic | None:
-    value = fields.get("magicNumber")
-    return None if value is None else Magic(f.exact_whole(value, "magicNumber"))
-
-
-def _comment(fields: f.Fields) -> str:
-    value = fields.get("comment")
-    return "" if value is None else f.text(value, "comment", LONGEST_COMMENT, shortest=0)
-
-
-def _symbol(fields: f.Fields) -> Symbol:
-    return Symbol(f.required(fields, "symbol"))
-
-
-def _volume(fields: f.Fields) -> Volume:
-    return Volume(f.number(f.required(fields, "volume"), "volume"))
-
-
-def _open_position(fields: f.Fields, magic: Magic | None, comment: str) -> Action:
-    side = _SIDES.get(_name(fields, "type"))
-    if side is None:
-        raise InvalidValue("type", "must be BUY or SELL")
-    slippage = fields.get("maxSlippage")
-    if slippage is not None:
-        slippage = f.number(slippage, "maxSlippage")
-        if slippage < 0:
-            raise InvalidValue("maxSlippage", "must not be negative")
-    return OpenPosition(
-        symbol=_symbol(fields),
-        side=side,
-        volume=_volume(fields),
-        stop_loss=f.maybe_price(fields, "stopLoss"),
-        take_profit=f.maybe_price(fields, "takeProfit"),
-        price=f.maybe_price(fields, "price"),
-        max_slippage=slippage,
-        magic=NO_MAGIC if magic is None else magic,
-        comment=comment,
-    )
-
-
-def _place_order(fields: f.Fields, magic: Magic | None, comment: str) -> Action:
-    kind = _KINDS.get(_name(fields, "type"))
-    if kind is None:
-        raise InvalidValue("type", f"must be one of {', '.join(_KINDS)}")
-    expiration = fields.get("expiration")
-    return PlaceOrder(
-        symbol=_symbol(fields),
-        kind=kind,
-        volume=_volume(fields),
-        price=Price(f.number(f.required(fields, "price"), "price")),
-        stop_limit_price=f.maybe_price(fields, "stopLimitPrice"),
-        stop_loss=f.maybe_price(fields, "stopLoss"),
-        take_profit=f.maybe_price(fields, "takeProfit"),
-        expiration=None if expiration is None else f.moment(expiration, "expiration"),
-        magic=NO_MAGIC if magic is None else magic,
-        comment=comment,
-    )
-
-
-def _modify_position(fields: f.Fields, _magic: Magic | None, _comment: str) -> Action:
-    return ModifyPosition(
-        f.ticket(fields), _stop_change(fields, "stopLoss"), _stop_change(fields, "takeProfit")
-    )
-
-
-def _modify_order(fields: f.Fields, _magic: Magic | None, _comment: str) -> Action:
-    return ModifyOrder(
-        ticket=f.ticket(fields),
-        price=_price_change(fields, "price"),
-        stop_limit_price=_price_change(fields, "stopLimitPrice"),
-        stop_loss=_stop_change(fields, "stopLoss"),
-        take_profit=_stop_change(fields, "takeProfit"),
-        expiration=_expiration_change(fields),
-    )
-
-
-def _close_position(fields: f.Fields, _magic: Magic | None, _comment: str) -> Action:
-    return ClosePosition(f.ticket(fields), _volume(fields) if fields.get("volume") is not None else None)
-
-
-def _cancel_order(fields: f.Fields, _magic: Magic | None, _comment: str) -> Action:
-    return CancelOrder(f.ticket(fields))
-
-
-def _close_all(fields: f.Fields, magic: Magic | None, _comment: str) -> Action:
-    return CloseAll(_symbol(fields) if fields.get("symbol") is not None else None, magic)
-
-
-def _name(fields: f.Fields, name: str) -> str:
-    value = f.required(fields, name)
-    if not isinstance(value, str):
-        raise InvalidValue(name, "must be a string")
-    return value
-
-
-def _stop_change(fields: f.Fields, name: str) -> Price | Keep | None:
-    """Absent: unchanged; 0: removed. `null` could mean either, so it is refused."""
-    if name not in fields:
-        return UNCHANGED
-    value = f.number(fields[name], name)
-    return None if value == 0 else Price(value, name)
-
-
-def _price_change(fields: f.Fields, name: str) -> Price | Keep:
-    return Price(f.number(fields[name], name), name) if name in fields else UNCHANGED
-
-
-def _expiration_change(fields: f.Fields) -> datetime | Keep | None:
-    if "expiration" not in fields:
-        return UNCHANGED
-    value = fields["expiration"]
-    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
-        return None
-    return f.moment(value, "expiration")
 
 
 # ------------------------------------------------------------------ everything else
@@ -492,18 +338,6 @@ def _welcome(body: f.Fields) -> Welcome:
 
 _DECISIVE = frozenset({"TRADE_SIGNAL", "CANCEL_COMMAND", "EMERGENCY_STOP"})
 """What can cause or prevent a trade (§2.1): needs a signature, or, for the stop, at least an authenticated connection."""
-_PRIORITIES = {priority.name: priority for priority in Priority}
-_SIDES = {side.value: side for side in Side}
-_KINDS = {kind.value: kind for kind in OrderKind}
-_ACTIONS: dict[str, Callable[[f.Fields, Magic | None, str], Action]] = {
-    "OPEN_POSITION": _open_position,
-    "PLACE_ORDER": _place_order,
-    "MODIFY_POSITION": _modify_position,
-    "MODIFY_ORDER": _modify_order,
-    "CLOSE_POSITION": _close_position,
-    "CANCEL_ORDER": _cancel_order,
-    "CLOSE_ALL": _close_all,
-}
 _READERS: dict[str, Callable[[f.Fields], BrainSaid]] = {
     "CANCEL_COMMAND": _withdraw,
     "EMERGENCY_STOP": _emergency_stop,
