@@ -43,6 +43,7 @@ class Order:
     symbol: Symbol
     kind: OrderKind
     magic: Magic
+    price: Decimal
     busy: bool = False
 
 
@@ -89,13 +90,15 @@ class Book:
                     result.ticket, action.symbol, action.side, volume, action.magic
                 )
             case PlaceOrder() if done and result.ticket is not None:
-                self.orders[result.ticket] = Order(result.ticket, action.symbol, action.kind, action.magic)
+                self.orders[result.ticket] = Order(
+                    result.ticket, action.symbol, action.kind, action.magic, action.price
+                )
             case ClosePosition():
                 self._closed(action, result, done=done)
             case CancelOrder() if done or result.code == "NOT_FOUND":
                 self.orders.pop(action.ticket, None)
-            case ModifyOrder() if result.code == "NOT_FOUND":
-                self.orders.pop(action.ticket, None)
+            case ModifyOrder():
+                self._order_modified(action, result, done=done)
             case ModifyPosition() if result.code == "NOT_FOUND":
                 self.positions.pop(action.ticket, None)
             case CloseAll():
@@ -132,6 +135,13 @@ class Book:
             position.volume -= volume
             if position.volume <= 0:
                 del self.positions[action.ticket]
+
+    def _order_modified(self, action: ModifyOrder, result: CommandResult, *, done: bool) -> None:
+        order = self.orders.get(action.ticket)
+        if order is not None and result.code == "NOT_FOUND":
+            del self.orders[action.ticket]
+        elif order is not None and done and isinstance(action.price, Decimal):
+            order.price = action.price
 
     def _all_closed(self, action: CloseAll, result: CommandResult) -> None:
         if result.details:

@@ -30,8 +30,8 @@ from app.domain.results import CommandResult, Outcome
 from app.domain.values import Magic, OrderKind, Price, Priority, Side, Symbol, Volume
 
 _LOT_STEP = Decimal("0.01")
-_NEAR, _FAR = 20, 40
-"""Thousandths of the price between the market and stops or pending orders: far enough not to be hit during a run."""
+_NEAR, _FAR = 20_000, 40_000
+"""Millionths of the price between the market and stops or pending orders: far enough not to be hit during a run."""
 _KINDS = (OrderKind.BUY_LIMIT, OrderKind.SELL_LIMIT, OrderKind.BUY_STOP, OrderKind.SELL_STOP)
 _PRIORITIES = (
     Priority.NORMAL,
@@ -177,7 +177,9 @@ class LoadStrategy(Strategy):
         quote = None if order is None else self._quotes.get(order.symbol)
         if order is None or quote is None:
             return None
-        return ModifyOrder(order.ticket, price=self._away(quote, _direction(order.kind)))
+        price = self._away(quote, _direction(order.kind))
+        # A broker refuses a change that changes nothing (TRADE_RETCODE_NO_CHANGES, 10025).
+        return None if price == order.price else ModifyOrder(order.ticket, price=price)
 
     def _cancel(self) -> Action | None:
         order = self._idle_order()
@@ -212,7 +214,7 @@ class LoadStrategy(Strategy):
     def _away(self, quote: Quote, direction: int) -> Price:
         """A price 2 to 4 % above (+1) or below (-1) the market, with the quote's own digits."""
         step = quote.ask if direction > 0 else quote.bid
-        price = step * (1000 + direction * self._random.randint(_NEAR, _FAR)) / 1000
+        price = step * (1_000_000 + direction * self._random.randint(_NEAR, _FAR)) / 1_000_000
         return Price(price.quantize(step))
 
 
