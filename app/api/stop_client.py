@@ -18,8 +18,8 @@ from app.api.tokens import read_token
 from app.domain.errors import InvalidValue, SecretMissing
 from app.protocol import strict_json
 
-STEP_TIMEOUT = 1.5
-"""Seconds for each way."""
+STEP_TIMEOUT = 1.0
+"""Seconds for each way: the stop thread answers within a third of that, and behind a frozen engine the terminal waits for us."""
 _MOST_ANSWER = 65_536
 
 TerminalStop = Callable[[str, bool | None, float], tuple[bool, str]]
