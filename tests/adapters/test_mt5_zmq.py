@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.adapters.mt5_zmq import ZmqBroker
+from app.adapters.system_clock import SystemClock
 from app.domain.errors import TerminalUnavailable
 from app.domain.execution import Execution, ExecutionState
 from app.domain.values import CommandId, Symbol
@@ -254,3 +255,37 @@ async def test_history_is_read_page_by_page(stage: Stage) -> None:
     assert second.args["from"] == start + 9
     await stage.terminal.reply(second, {"deals": [deal(2, start + 9), deal(3, start + 9)]})
     assert [deal.ticket for deal in await question] == [1, 2, 3]
+
+
+async def test_events_on_the_command_connection_count_like_those_of_the_stream(stage: Stage) -> None:
+    terminal = stage.terminal
+    base = {"v": 1, "from": "terminal", "boot": terminal.boot, "seq": 1, "ts": 1}
+    await terminal.say_object(base | {"ev": "trade", "data": {"kind": "balance", "amount": "5"}})
+    quote = {"symbol": "EURUSD", "bid": "1.1", "ask": "1.2", "time": 1, "volume": 0}
+    await terminal.say_object(base | {"ev": "tick", "data": quote})
+    await stage.heard.until(lambda: stage.heard.quotes)
+    assert [event.kind for event in stage.heard.trade_events] == ["balance"]
+    assert stage.heard.quotes[0].symbol == "EURUSD"
+
+
+async def test_sessions_that_end_at_once_are_not_followed_by_a_storm(stage: Stage) -> None:
+    clock = SystemClock()
+    began = clock.monotonic()
+    for sessions in range(2, 5):
+        stage.broker._link.drop("the test ends it")
+        await stage.heard.until(lambda wanted=sessions: len(stage.heard.ups) == wanted)  # type: ignore[misc]
+    assert clock.monotonic() - began >= 0.75
+    assert len(stage.terminal.hellos) == 4
+
+
+async def test_subscriptions_are_renewed_by_interval_in_the_next_session(stage: Stage) -> None:
+    loop = asyncio.get_running_loop()
+    for symbol, interval in (("EURUSD", 0), ("GBPUSD", 250), ("USDJPY", 250)):
+        question = loop.create_task(stage.broker.subscribe([Symbol(symbol)], interval))
+        await stage.terminal.reply(await stage.terminal.next(), {"symbols": [symbol]})
+        assert await question == (symbol,)
+    stage.broker._link.drop("the test ends it")
+    first = await stage.terminal.next()
+    assert first.args == {"symbols": ["EURUSD"], "min_interval": 0}
+    await stage.terminal.reply(first, {"symbols": ["EURUSD"]})
+    assert (await stage.terminal.next()).args == {"symbols": ["GBPUSD", "USDJPY"], "min_interval": 250}

@@ -49,7 +49,7 @@ class Measured:
 
 async def measure(once: Callable[[int], Awaitable[object]]) -> Measured:
     for number in range(WARM_UP):
-        await once(-number - 1)
+        await once(number - WARM_UP)
     times = []
     cpu = time.process_time()
     for number in range(ROUNDS):
