@@ -305,11 +305,14 @@ class BrainServer:
         self._store.session_begins(
             SessionRow(session.session_id, executor.executor_id, hashed, _address(connection), at)
         )
-        if isinstance(replaced, ExecutorSession):
-            await replaced.close(1008, "replaced by a newer session of this executor")
         self._dispatcher.begins(session, self._settings.hello_wait)
         try:
-            await session.run()
+            async with asyncio.TaskGroup() as tasks:
+                if isinstance(replaced, ExecutorSession):
+                    # Beside the new session, which must not wait for the goodbye of a half-open old one.
+                    goodbye = replaced.close(1008, "replaced by a newer session of this executor")
+                    tasks.create_task(goodbye, name=f"brain.{replaced.session_id}.goodbye")
+                await session.run()
         finally:
             self._store.session_ends(session.session_id, self._clock.utc())
             self._dispatcher.ends(session)
