@@ -51,6 +51,7 @@ class EngineOptions:
     brain_configured: bool = True
 
 
+_MOST_NOTES = 100
 LogLine = Callable[..., None]
 """log(event, **fields): one structured line for people and machines."""
 
@@ -84,6 +85,7 @@ class EngineCore:
         self.latencies = Latencies()
         self.tally = Tally()
         self.alerts: list[AlertReport] = []
+        self._notes: list[Event] = []
         self.finished_listeners: list[Callable[[CommandInHand, CommandResult], None]] = []
         self.gate = SafetyGate(
             options.limits, self.book, self.links, clock, lambda: self.latch.state, self._tripped
@@ -153,8 +155,24 @@ class EngineCore:
         self.tell_brain(ack)
 
     def write(self, *events: Event) -> None:
-        """Journal what nobody waits for. A failure is the journal's own alarm."""
+        """Journal now what nobody waits for. A failure is the journal's own alarm."""
+        self.flush()
         self.journal.append(*events).add_done_callback(_looked_at)
+
+    def note(self, event: Event) -> None:
+        """Journal with the next bundle, within 0.1 s: what happened at the broker anyway must not make a command wait for a disk.
+
+        After a crash the terminal's history still has it.
+        """
+        self._notes.append(event)
+        if len(self._notes) >= _MOST_NOTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was noted."""
+        if self._notes:
+            notes, self._notes = tuple(self._notes), []
+            self.journal.append(*notes).add_done_callback(_looked_at)
 
     def alarm(self, severity: str, code: str, message: str) -> None:
         """Say it everywhere: log, journal, brain, window."""

@@ -21,7 +21,7 @@ from app.engine.stop import StopOrder
 from app.engine.terminal_side import TerminalSide
 
 _BEAT = 0.05
-_ACKS_EVERY = 0.2
+_BUNDLES_EVERY = 0.1
 _EQUITY_EVERY = 60.0
 _SNAPSHOT_EVERY = 60.0
 _BRAIN_WAITS_FOR_TERMINAL = 3.0
@@ -81,6 +81,7 @@ class Engine:
         """End in order. What waits in the queue stays journalled as queued and is settled at the next start."""
         core = self._core
         await core.keeper.close()
+        core.flush()
         await core.outbox.flush()
         self._loop = None
         try:
@@ -124,7 +125,7 @@ class Engine:
 
     async def _housekeeping(self) -> None:
         core = self._core
-        due = {"acks": 0.0, "equity": 0.0, "snapshot": core.clock.monotonic() + _SNAPSHOT_EVERY}
+        due = {"bundle": 0.0, "equity": 0.0, "snapshot": core.clock.monotonic() + _SNAPSHOT_EVERY}
         while True:
             await core.clock.sleep(_BEAT)
             now = core.clock.monotonic()
@@ -134,8 +135,9 @@ class Engine:
                 await core.reconciliation.ask_due()
             if self.brain.watch():
                 core.keeper.spawn("brain lost", self._brain_lost())
-            if now >= due["acks"]:
-                due["acks"] = now + _ACKS_EVERY
+            if now >= due["bundle"]:
+                due["bundle"] = now + _BUNDLES_EVERY
+                core.flush()
                 await self._confirm()
             if now >= due["equity"]:
                 due["equity"] = now + _EQUITY_EVERY
@@ -158,7 +160,7 @@ class Engine:
         core = self._core
         account, day = core.book.account, core.gate.day
         if account is not None and day is not None:
-            core.write(day.sample(account, core.clock.now()))
+            core.note(day.sample(account, core.clock.now()))
 
     async def _brain_lost(self) -> None:
         """What the operator chose for this case; by default nothing: a network blip must not realise losses."""

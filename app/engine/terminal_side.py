@@ -122,7 +122,7 @@ class TerminalSide:
             core.gate.day = core.gate.day.deposited(event.amount)
         core.gate.observe_equity()
         core.gate.check_losses()
-        core.write(_observed(event))
+        core.note(_observed(event))
         if event.command_id is None:
             core.tell_brain(TradeEventReport(event))
         core.bus.mark("positions", "orders", "account")
