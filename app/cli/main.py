@@ -8,7 +8,7 @@ import typer
 
 from app import __version__
 from app.cli import brain as brain_command
-from app.cli import console, control, demo, run
+from app.cli import console, control, demo, doctor, pair, run
 from app.cli import journal as journal_command
 from app.cli import sim as sim_command
 
@@ -42,6 +42,8 @@ def build() -> typer.Typer:
     app.command("sim")(sim_command.sim)
     app.command("brain")(brain_command.brain)
     control.register(app)
+    doctor.register(app)
+    pair.register(app)
     journal_command.register(app)
     return app
 
