@@ -115,7 +115,7 @@ async def test_a_refused_greeting_is_not_repeated_in_a_rush(terminal: ScriptedTe
 
     async def refuse() -> None:
         for number in range(3):
-            await terminal.until(lambda seen=number: len(terminal.hellos) > seen)
+            await terminal.until(lambda seen=number: len(terminal.hellos) > seen)  # type: ignore[misc]
             await terminal.reply(
                 terminal.hellos[number], {}, sid="", ok=False, code="INVALID_ARGS", message="nonce"
             )
