@@ -1,6 +1,6 @@
 """The brain's memory on disk: commands, results, sessions and API keys in one SQLite file.
 
-What is written and read, and which change may follow which; the thread that does it is in writer.py. No protocol rule belongs here.
+What is written and read, and which change may follow which; the thread is in writer.py. No rule of the protocol belongs here.
 """
 
 from __future__ import annotations
