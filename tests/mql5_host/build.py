@@ -6,6 +6,7 @@ Compilers: g++ if there is one, else `python -m ziglang c++`. Results lie under 
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import importlib.util
 import os
@@ -69,8 +70,9 @@ def compiler() -> list[str]:
     raise BuildFailed("No C++ compiler: install g++, or `pip install ziglang`.")
 
 
+@functools.cache
 def build(program: Path, flavour: str = "plain") -> Build:
-    """Translate and compile `program` (.mq5) unless exactly this was built before. Raises SourceError, BuildFailed."""
+    """Translate and compile `program` (.mq5) unless exactly this was built before (sources are read once a process). Raises SourceError, BuildFailed."""
     translated = Translator(EA_FOLDER / "Include").translate(program)
     command = compiler()
     runtime_hash = _hash([*sorted(RUNTIME.iterdir())], [*command, flavour])
