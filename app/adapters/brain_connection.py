@@ -66,6 +66,11 @@ class BrainConnection(ClientConnection):
         """Called with each unfragmented text as it comes off the socket, before it is read in order."""
         self._opcodes: deque[Opcode] = deque()
 
+    @property
+    def unread(self) -> int:
+        """Messages that came and were not received yet."""
+        return len(self._opcodes)
+
     async def receive(self) -> Message:
         """The next whole message. Raises ConnectionClosed. The library itself would close on invalid UTF-8."""
         data = await self.recv(decode=False)

@@ -136,7 +136,7 @@ class Outgoing:
             self._ordered.popleft()
             if outbox_id is not None:
                 self._written.append(outbox_id)
-        while self._latest and not self._ordered and not self._blocked():
+        while self._latest and not self._blocked():
             key = next(iter(self._latest))
             if not self._write(encode(self._latest[key], self._now(), self._executor_id)):
                 return

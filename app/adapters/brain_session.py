@@ -279,8 +279,10 @@ class BrainSession:
 
     def _overhear(self, data: bytes) -> None:
         """While the engine still works on an earlier message, a stop overtakes all that waits in between."""
-        if not self._busy or b"EMERGENCY_STOP" not in data or len(data) > MAX_FRAME:
+        if b"EMERGENCY_STOP" not in data or len(data) > MAX_FRAME:
             return
+        if not self._busy and self._connection.unread <= 1:
+            return  # it is next
         try:
             reading = self._read(data.decode())
         except (UnicodeDecodeError, inbound.FrameRefused):

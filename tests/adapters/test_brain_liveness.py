@@ -111,14 +111,16 @@ async def test_in_plain_mode_a_pong_confirms_the_results_before_it() -> None:
 async def test_a_pong_confirms_nothing_that_the_brain_acknowledges_itself() -> None:
     listener = RecordingListener()
     async with BrainServer.running() as server, linked(server.url, listener, timings=PATIENT) as link:
-        peer = await welcomed(server, listener)
+        peer = await server.peer()
+        await peer.welcome(heartbeat_interval=100)
+        await listener.wait_for("state")
         link.send(report(4))
         await peer.wait_for("EXECUTION_RESULT")
+        # Two heartbeats later some ten pings have come back.
+        await peer.wait_for("HEARTBEAT", len(peer.of("HEARTBEAT")) + 2)
+        assert listener.of("delivered") == []
         await peer.send(brain.result_ack(["c1"], at=SystemClock().now()))
         assert await listener.wait_for("stored") == ("c1",)
-        for _ in range(3):
-            await (await peer.connection.ping())
-    assert listener.of("delivered") == []
 
 
 async def test_a_brain_that_cannot_acknowledge_is_confirmed_by_pong() -> None:

@@ -92,6 +92,22 @@ async def test_commands_wait_until_the_engine_has_sent_state() -> None:
     assert listener.names()[:3] == ["up", "state", "command"]
 
 
+async def test_commands_wait_while_a_plain_session_opens_by_itself() -> None:
+    listener = RecordingListener()
+    gate = asyncio.Event()
+    listener.hold = {"up": gate}
+    async with BrainServer.running() as server, linked(server.url, listener):
+        peer = await server.peer()
+        await listener.wait_for("up")
+        await peer.send_signed(signal())
+        await peer.send('{"type":"EMERGENCY_STOP"}')  # overheard once the link is busy with the signal
+        await listener.wait_for("stop")
+        assert listener.of("command") == []
+        gate.set()
+        await listener.wait_for("command")
+    assert [name for name in listener.names() if name != "stop"][:3] == ["up", "state", "command"]
+
+
 async def test_without_welcome_the_session_becomes_plain() -> None:
     listener = RecordingListener()
     async with BrainServer.running() as server, linked(server.url, listener) as link:

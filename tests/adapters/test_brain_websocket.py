@@ -332,6 +332,23 @@ async def test_accept_then_close_is_met_with_ten_attempts_a_minute_at_most() -> 
         assert eleventh - first >= 60.0 - 1e-6
 
 
+async def test_retry_pressed_all_the_time_does_not_break_the_ceiling() -> None:
+    listener = RecordingListener()
+    clock = CountingClock()
+    clock.limit = 1
+    async with BrainServer.running() as server:
+        server.answer = (401, {})
+        timings = replace(QUICK, reconnect=ReconnectRules())
+        async with linked(server.url, listener, clock=clock, timings=timings) as link:
+            for number in range(1, 11):
+                await server.attempts(number)
+                link.retry_now()
+            # The tenth press has to wait; instantly on this clock, a minute for a person.
+            await clock.waited(1)
+            await server.attempts(11)
+    assert clock.waits == [60.0]
+
+
 async def test_accept_then_close_in_real_time() -> None:
     listener = RecordingListener()
     rules = ReconnectRules(base=0.0, cap=0.0, attempts=3, window=0.5)
