@@ -131,7 +131,9 @@ def _section(name: str, merged: Layer, data_folder: Path) -> BaseModel:
             if entry is not None:
                 values[field] = _absolute(key, entry)
             elif default is not None:
-                values[field] = data_folder / default
+                # The terminal's key is shared with the terminal, which knows nothing of journals.
+                shared = key == "terminal.key_file" and DATA_FOLDER not in merged
+                values[field] = (default_data_folder() if shared else data_folder) / default
         elif entry is not None:
             if isinstance(entry.value, list | dict) and key not in _GROUPED:
                 raise _fault(key, entry)

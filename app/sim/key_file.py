@@ -15,7 +15,8 @@ KEY_SIZE = 32
 
 def default_key_file() -> Path:
     """Where the key lies unless told otherwise."""
-    return Path(platformdirs.user_data_dir("Medulla", appauthor=False)) / "terminal.key"
+    folder = os.environ.get("MEDULLA_DATA_FOLDER") or platformdirs.user_data_dir("Medulla", appauthor=False)
+    return Path(folder).expanduser() / "terminal.key"
 
 
 def load_or_make_key(path: Path) -> bytes:
