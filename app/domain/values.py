@@ -13,7 +13,12 @@ from enum import Enum, IntEnum
 from app.domain.errors import InvalidValue
 
 _COMMAND_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z", re.ASCII)
+"""What needs no further look: finite, and no longer than its text."""
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._#&+!@$^/ -]{0,30}\Z")
+_SYMBOL_LENGTH = 31
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
+"""Decimal() would also take '1_000', ' 7 ' and digits of other scripts."""
 _MAX_DIGITS = 28
 """No price, volume or sum of money of our field needs more digits; more of them is an attack or a bug."""
 
@@ -70,10 +75,15 @@ def decimal(field: str, value: Decimal | int | str) -> Decimal:
     """A finite Decimal of at most 28 digits. Binary floats and booleans are refused: they are never exact."""
     if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
         raise InvalidValue(field, "must be a decimal number")
+    if isinstance(value, str) and not _DECIMAL.match(value):
+        words = value.strip("+-").lower() in ("nan", "snan", "inf", "infinity")
+        raise InvalidValue(field, "must be a finite number" if words else "must be a decimal number")
     try:
         number = Decimal(value)
     except InvalidOperation:
         raise InvalidValue(field, "must be a decimal number") from None
+    if isinstance(value, str) and len(value) <= _MAX_DIGITS and _PLAIN.match(value):
+        return number
     if not number.is_finite():
         raise InvalidValue(field, "must be a finite number")
     _sign, digits, exponent = number.as_tuple()
@@ -143,7 +153,11 @@ class Symbol(str):
     __slots__ = ()
 
     def __new__(cls, value: str, field: str = "symbol") -> Symbol:
-        if not isinstance(value, str) or not _SYMBOL.match(value.removeprefix("#") if value else ""):
+        if (
+            not isinstance(value, str)
+            or len(value) > _SYMBOL_LENGTH
+            or not _SYMBOL.match(value.removeprefix("#"))
+        ):
             raise InvalidValue(field, "must be a symbol name of 1 to 31 characters")
         return super().__new__(cls, value)
 
