@@ -239,7 +239,11 @@ def _union(members: set[Any]) -> _Coder:
 
 # ------------------------------------------------------------------ events
 
-EVENT_KINDS: dict[str, type[ev.Event]] = {kind.__name__: kind for kind in ev.Event.__subclasses__()}
+EVENT_KINDS: dict[str, type[ev.Event]] = {
+    name: kind
+    for name, kind in vars(ev).items()
+    if isinstance(kind, type) and issubclass(kind, ev.Event) and kind is not ev.Event
+}
 """Every event that the journal can hold, by the name it is stored under."""
 
 

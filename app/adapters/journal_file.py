@@ -142,14 +142,21 @@ else:
 # ------------------------------------------------------------------ sound, and of a known schema
 
 
-def read_only(path: Path) -> sqlite3.Connection:
-    """A connection that can only read. Raises JournalFailed if there is no such file or it cannot be opened."""
+def read_only(path: Path, *, ours_alone: bool = False) -> sqlite3.Connection:
+    """A connection that can only read. `ours_alone` (the caller holds the lock): it leaves no files beside it either.
+
+    Raises JournalFailed if there is no such file or it cannot be opened."""
     if not path.is_file():
         raise JournalFailed(
             f"There is no journal at {path}. Give its path with --journal, or journal.path in the settings."
         )
+    wal = path.with_name(path.name + "-wal")
+    # SQLite makes an empty -wal and a -shm for a reader, unless it is told that nobody writes.
+    quiet = "&immutable=1" if ours_alone and not (wal.exists() and wal.stat().st_size) else ""
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro{quiet}", uri=True, isolation_level=None
+        )
         connection.execute("PRAGMA busy_timeout = 5000")
         connection.execute("PRAGMA query_only = 1")
     except sqlite3.Error as fault:
@@ -191,7 +198,7 @@ def _inspect(path: Path) -> str | None:
         return None
     if path.stat().st_size == 0:
         raise damaged(path, "the file is empty")
-    connection = read_only(path)
+    connection = read_only(path, ours_alone=True)
     try:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict is None or verdict[0] != "ok":

@@ -12,6 +12,11 @@ from app.brain.run import BrainConfig, run_brain
 __all__ = ["brain", "run_brain"]
 
 
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(brain)
+
+
 def brain(
     *,
     host: Annotated[

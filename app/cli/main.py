@@ -1,16 +1,34 @@
-"""Joins the commands into `medulla`. What a command does is in its own file; heavy imports happen when it runs."""
+"""Joins the commands into `medulla`. What a command does is in its own file, which is imported when it is asked for."""
 
 from __future__ import annotations
 
+import importlib
 import sys
+from collections.abc import Iterable
 
 import typer
 
 from app import __version__
-from app.cli import brain as brain_command
-from app.cli import console, control, demo, doctor, pair, run
-from app.cli import journal as journal_command
-from app.cli import sim as sim_command
+from app.cli import console
+
+_MODULES = {
+    "run": "run",
+    "demo": "demo",
+    "sim": "sim",
+    "brain": "brain",
+    "status": "control",
+    "stop": "control",
+    "pause": "control",
+    "reset": "control",
+    "resume": "control",
+    "ack-unknown": "control",
+    "positions": "control",
+    "limits": "control",
+    "journal": "journal",
+    "doctor": "doctor",
+    "pair": "pair",
+}
+"""Which file of this folder holds a command. A stop must not wait for the imports of a demo."""
 
 
 def _version(wanted: bool) -> None:
@@ -19,8 +37,8 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def build() -> typer.Typer:
-    """The whole command line."""
+def build(names: Iterable[str] = _MODULES) -> typer.Typer:
+    """The command line with the files that hold `names`; all of them for `--help`."""
     app = typer.Typer(
         name="medulla",
         help="Executor of a Brain & Executor trading system: verified commands in, MetaTrader 5 trades out, once.",
@@ -37,17 +55,12 @@ def build() -> typer.Typer:
     ) -> None:
         """What every command shares."""
 
-    run.register(app)
-    demo.register(app)
-    app.command("sim")(sim_command.sim)
-    app.command("brain")(brain_command.brain)
-    control.register(app)
-    doctor.register(app)
-    pair.register(app)
-    journal_command.register(app)
+    for module in dict.fromkeys(_MODULES[name] for name in names):
+        importlib.import_module(f"app.cli.{module}").register(app)
     return app
 
 
 def main() -> None:
     """Entry point of the console script."""
-    sys.exit(console.run(build()))
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    sys.exit(console.run(build([asked] if asked in _MODULES else _MODULES)))

@@ -15,6 +15,11 @@ from app.sim.run import WRONG_USAGE, run_sim
 __all__ = ["run_sim", "sim"]
 
 
+def register(app: typer.Typer) -> None:
+    """Add the command of this file."""
+    app.command()(sim)
+
+
 def sim(
     *,
     command_port: Annotated[

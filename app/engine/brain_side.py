@@ -13,6 +13,7 @@ from app.engine.core import EngineCore
 from app.engine.desk import CommandInHand, last_result
 from app.engine.ports import Arrival, CommandBrief, StateReport, UnreadableCommand
 
+_SILENT_AFTER = 15.0
 _LOST_AFTER = 60.0
 _RECENT = 100
 _MOST_SKEW = 2.0
@@ -119,7 +120,12 @@ class BrainSide:
         """Called on a timer; True at the moment when the brain is lost (60 s of silence)."""
         core = self._core
         heard = core.link.last_heard if core.link is not None else None
-        if heard is None or core.links.brain_lost or core.clock.monotonic() - heard < _LOST_AFTER:
+        if heard is None:
+            return False
+        silent = core.clock.monotonic() - heard
+        if silent < _SILENT_AFTER:
+            self._silence_told = False
+        if core.links.brain_lost or silent < _LOST_AFTER:
             return False
         core.links.brain_lost = True
         core.alarm(

@@ -164,6 +164,12 @@ class StopChannel(Protocol):
     ) -> StopAnswer:
         """Latch the terminal. Never raises: what went wrong is in the answer. `timeout` in seconds."""
 
+    def keep_warm(self) -> bool:
+        """Called about once a second: keep the connection greeted, so that a stop pays for nothing. Never raises.
+
+        False: the terminal does not answer just now.
+        """
+
     def close(self) -> None: ...
 
 

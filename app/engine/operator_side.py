@@ -14,7 +14,7 @@ from typing import Any
 
 from app.domain.command_record import CommandRecord
 from app.domain.commands import Action, Origin, TradeCommand
-from app.domain.errors import IllegalTransition, TerminalUnavailable
+from app.domain.errors import IllegalTransition
 from app.domain.events import (
     CommandQueued,
     CommandReceived,
@@ -132,16 +132,8 @@ class OperatorSide:
         self._challenge = None
         await self._change(StateAct.RESET, f"{by}: {note}")
         core.stop.forget_proofs()
+        # The session is opened anew in the new epoch, and the terminal's own stop is released before it is reconciled.
         core.broker.set_epoch(core.latch.status.epoch)
-        try:
-            if core.ready and not await core.broker.resume():
-                core.alarm(
-                    "warning",
-                    "TERMINAL_STILL_STOPPED",
-                    "the terminal keeps its own stop: release it at the terminal",
-                )
-        except TerminalUnavailable:
-            core.log("terminal_resume_later")
 
     async def resume(self, *, by: str) -> None:
         """The second act: paused → active."""

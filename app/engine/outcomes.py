@@ -67,7 +67,7 @@ def terms_for(
     max_attempts: int,
 ) -> DispatchTerms:
     """How to send it: what is left of its time, and how far the price may move."""
-    tag = tag_of(item.command_id)
+    tag = item.record.tag or tag_of(item.command_id)
     words = re.sub(r"[^A-Za-z0-9_#-]", "", getattr(item.command.action, "comment", "") or "")
     comment = f"{tag}-{words}"[:_COMMENT_LENGTH] if words else tag
     deviation = limits.max_slippage_points if limits.max_slippage_points is not None else _DEFAULT_DEVIATION

@@ -30,6 +30,7 @@ _TICK = 0.05
 _FRAME_TIMEOUT = 0.25
 _GIVE_UP_PROVING = 2.0
 """After this long without the terminal's word a person is told what to do by hand; the frame is repeated all the same."""
+_WARM_EVERY = 1.0
 _MOST_CLIENTS = 16
 _MOST_BYTES = 4096
 _CLIENT_PATIENCE = 5.0
@@ -98,6 +99,7 @@ class StopThread:
         self._proofs: dict[str, str] = {}
         self._last: StopOrder | None = None
         self._file_seen = False
+        self._warm_at = 0.0
         self._thread = threading.Thread(target=self._run, name="medulla-stop", daemon=True)
 
     @property
@@ -199,6 +201,7 @@ class StopThread:
                         self._read(self._clients[key.fd])
                 self._look_for_stop_file()
                 self._serve()
+                self._keep_channel_warm()
                 self._drop_slow_clients()
             self._serve()
         finally:
@@ -256,6 +259,12 @@ class StopThread:
                     self._unproved = None
         else:
             self.prove("terminal", f"terminal NOT acknowledged: {answer.detail}")
+
+    def _keep_channel_warm(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._warm_at:
+            self._warm_at = now + _WARM_EVERY
+            self._channel.keep_warm()
 
     def _look_for_stop_file(self) -> None:
         exists = self._stop_file.exists()

@@ -55,6 +55,7 @@ class TerminalSide:
         core = self._core
         while core.broker.session_id == session_id:
             try:
+                await self._release_old_stop()
                 await core.reconciliation.run_once()
             except TerminalUnavailable as fault:
                 core.log("reconcile_failed", message=str(fault))
@@ -68,6 +69,18 @@ class TerminalSide:
             core.bus.mark("links", "account", "positions", "orders", "ready")
             core.processor.pump()
             return
+
+    async def _release_old_stop(self) -> None:
+        """Raises TerminalUnavailable."""
+        hello, core = self._hello, self._core
+        if hello is None or not hello.stopped or core.latch.state is TradingState.HALTED:
+            return
+        if not await core.broker.resume():
+            self._terminal_is_stopped(hello)
+
+    def _terminal_is_stopped(self, hello: TerminalHello) -> None:
+        reason = hello.stop_reason or "no reason given"
+        self._core.stop.engage(reason=f"the terminal is stopped: {reason}", by=Actor.SYSTEM)
 
     async def _watch_symbols(self) -> None:
         """Stream what the trader watches and holds, so that the gate has quotes before the first command."""

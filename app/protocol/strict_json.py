@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any, NoReturn
@@ -149,18 +150,36 @@ def dumps(message: dict[str, Any]) -> str:
 
 
 def _write(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else ("true" if value else "false")
-    if isinstance(value, str):
-        return encode_basestring(value)
-    if isinstance(value, int):
-        return int.__repr__(value)
-    if isinstance(value, Decimal):
-        return plain_number(value)
-    if isinstance(value, float):
-        return json.dumps(value, allow_nan=False)
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{encode_basestring(str(k))}:{_write(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_write, value)) + "]"
+    writer = _WRITERS.get(type(value))
+    if writer is None:
+        writer = _writer_of(value)
+    return writer(value)
+
+
+def _object(value: dict[str, Any]) -> str:
+    return "{" + ",".join([f"{encode_basestring(key)}:{_write(item)}" for key, item in value.items()]) + "}"
+
+
+def _array(value: Sequence[Any]) -> str:
+    return "[" + ",".join([_write(item) for item in value]) + "]"
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    str: encode_basestring,
+    bool: lambda value: "true" if value else "false",
+    int: int.__repr__,
+    float: lambda value: json.dumps(value, allow_nan=False),
+    Decimal: plain_number,
+    type(None): lambda _: "null",
+    dict: _object,
+    list: _array,
+    tuple: _array,
+}
+
+
+def _writer_of(value: Any) -> Callable[[Any], str]:
+    """For refined built-ins (a Price is a Decimal): as their base is written."""
+    for base in (str, int, Decimal, float, dict, list, tuple):
+        if isinstance(value, base):
+            return _WRITERS[base]
     raise TypeError(f"{type(value).__name__} has no JSON form")

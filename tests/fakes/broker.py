@@ -447,6 +447,7 @@ class FakeStopChannel:
     answer: StopAnswer = field(default_factory=lambda: StopAnswer(acknowledged=True, detail="acknowledged"))
     sent: list[dict[str, object]] = field(default_factory=list)
     closed: bool = False
+    warmed: int = 0
     broker: FakeBroker | None = None
     """Given: an acknowledged stop latches this terminal."""
 
@@ -465,6 +466,10 @@ class FakeStopChannel:
         if self.answer.acknowledged and self.broker is not None:
             self.broker.stopped, self.broker.stop_reason = True, reason
         return self.answer
+
+    def keep_warm(self) -> bool:
+        self.warmed += 1
+        return True
 
     def close(self) -> None:
         self.closed = True
