@@ -68,15 +68,14 @@ def test_no_binary_float_and_no_boolean_becomes_a_decimal(value: Any) -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_a_decimal_or_is_refused_by_name(text: str) -> None:
+def test_any_text_is_refused_or_is_the_decimal_that_it_says(text: str) -> None:
     try:
         number = decimal("x", text)
-    except InvalidValue as refused:
-        assert refused.field == "x"
-    else:
-        assert number.is_finite()
-        assert number == Decimal(text)
-        assert text.isascii()
+    except InvalidValue:
+        return
+    assert number.is_finite()
+    assert number == Decimal(text)
+    assert text.isascii()
 
 
 @pytest.mark.parametrize(
