@@ -8,7 +8,6 @@ from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from functools import cache
 from typing import Any
 
 import pytest
@@ -71,7 +70,6 @@ def _of(hint: Any) -> st.SearchStrategy[Any]:
     return _any(hint)
 
 
-@cache
 def _any(kind: type[Any]) -> st.SearchStrategy[Any]:
     parts = {name: _of(hint) for name, hint in typing.get_type_hints(kind).items()}
     if kind is co.PlaceOrder:

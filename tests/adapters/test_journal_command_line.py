@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from app.adapters import journal_queries as queries
 from app.adapters.journal_reader import JournalReader
 from app.adapters.journal_sqlite import SqliteJournal
 from app.cli import console
@@ -87,7 +88,7 @@ def test_show_tells_the_whole_story_with_hashes(path: Path, capsys: pytest.Captu
         for line in Run(capsys, "show", "a", "--journal", str(path), "--json").out.splitlines()
     ]
     with JournalReader(path) as reader:
-        stored = reader.ask(lambda connection: journal_command.queries.chain_page(connection, 0, 4))[0]
+        stored = reader.ask(lambda connection: queries.chain_page(connection, 0, 4))[0]
     assert [row["hash"] for row in rows] == [row.hash for row in stored]
     assert all(row["hash"] in run.out for row in rows)
     unknown = Run(capsys, "show", "nobody", "--journal", str(path))

@@ -20,7 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from app.adapters import journal_schema, journal_sqlite
+from app.adapters import journal_queries, journal_schema, journal_sqlite
 from app.adapters.journal_file import refuse_unsafe_place
 from app.adapters.journal_reader import JournalReader
 from app.adapters.journal_sqlite import SqliteJournal
@@ -138,7 +138,7 @@ def test_a_killed_writer_loses_nothing_that_was_confirmed(path: Path) -> None:
     with JournalReader(path) as reader:
         reader.check_database()
         report = reader.check_chain()
-        stored = reader.ask(lambda connection: set(journal_sqlite.queries.known_ids(connection)))
+        stored = reader.ask(lambda connection: set(journal_queries.known_ids(connection)))
     assert report.sound
     assert len(confirmed) > 140
     assert set(confirmed) <= stored
