@@ -285,7 +285,7 @@ class CommandProcessor:
             if not done.cancelled() and done.exception() is None:
                 outbox_id = done.result()[-1]
                 if item.command.origin is Origin.BRAIN:
-                    self._outbox.post(outbox_id, result)
+                    self._outbox.post(outbox_id, event.at, result)
                 else:
                     self._outbox.nobody_waits(outbox_id)
             self._on_finished(item, result)

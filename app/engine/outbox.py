@@ -9,6 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.domain.errors import JournalFailed
 from app.domain.events import ResultsAcknowledged
@@ -60,10 +61,10 @@ class Outbox:
         # No await between the last page and here: what was journalled since goes out live.
         self._live = True
 
-    def post(self, outbox_id: int, result: CommandResult) -> None:
-        """A result that is durable now."""
+    def post(self, outbox_id: int, at: datetime, result: CommandResult) -> None:
+        """A result that is durable now. `at` is when it happened, as in the journal: a repetition is the same message."""
         if self._live:
-            self._send(OutboxItem(outbox_id, self._clock.now(), result))
+            self._send(OutboxItem(outbox_id, at, result))
 
     def nobody_waits(self, outbox_id: int) -> None:
         """The result of an operator's own command: the brain hears of it by TRADE_EVENT and POSITIONS_UPDATE."""
