@@ -42,11 +42,7 @@ class TerminalSide:
             TerminalSessionOpened(core.clock.now(), hello.session_id, hello.boot, hello.login, hello.terminal)
         )
         core.bus.mark("links")
-        if hello.stopped and core.latch.state is not TradingState.HALTED:
-            core.stop.engage(
-                reason=f"the terminal is stopped: {hello.stop_reason or 'no reason given'}", by=Actor.SYSTEM
-            )
-        elif core.latch.state is TradingState.HALTED and not hello.stopped:
+        if core.latch.state is TradingState.HALTED and not hello.stopped:
             core.stop.remind()
         core.keeper.spawn("reconcile", self._reconcile(hello.session_id))
 
@@ -63,6 +59,8 @@ class TerminalSide:
                 continue
             core.gate.observe_equity()
             await self._watch_symbols()
+            if core.broker.session_id != session_id:
+                return  # what was reconciled is a session that is gone; the next one begins anew
             core.links.reconciled_once = True
             core.links.terminal_up = True
             core.log("ready", account=core.account_login(), unknown=len(core.reconciliation.unknown))
@@ -71,7 +69,10 @@ class TerminalSide:
             return
 
     async def _release_old_stop(self) -> None:
-        """Raises TerminalUnavailable."""
+        """A terminal that was stopped in an epoch before a reset is let go; one that stopped itself in this epoch stops us too.
+
+        Which of the two it is the terminal knows: it refuses to resume in the epoch it was latched in. Raises TerminalUnavailable.
+        """
         hello, core = self._hello, self._core
         if hello is None or not hello.stopped or core.latch.state is TradingState.HALTED:
             return
