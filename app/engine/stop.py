@@ -124,6 +124,7 @@ class StopThread:
 
     def engage(self, *, reason: str, by: Actor, close_positions: bool | None = None) -> TradingStatus:
         """Stop. Latched when this returns; everything else follows in the stop thread."""
+        reason = _writable(reason)
         status = self._latch.engage(reason=reason, by=by, at=self._clock.now())
         closing = self._close_positions if close_positions is None else close_positions
         self._orders.append(StopOrder(reason, by, closing, self._clock.monotonic()))
@@ -131,7 +132,10 @@ class StopThread:
         return status
 
     def stop_file_exists(self) -> bool:
-        return self._stop_file.exists()
+        try:
+            return self._stop_file.exists()
+        except OSError:
+            return False  # a folder that may not be looked into: it must not end the thread that looks
 
     def remind(self) -> None:
         """A terminal came (back) that does not know of the stop: tell it, until it acknowledges."""
@@ -267,7 +271,7 @@ class StopThread:
             self._channel.keep_warm()
 
     def _look_for_stop_file(self) -> None:
-        exists = self._stop_file.exists()
+        exists = self.stop_file_exists()
         if exists and not self._file_seen:
             reason, by = _stop_file_words(self._stop_file)
             self.engage(reason=f"stop file: {reason}", by=by)
@@ -322,11 +326,11 @@ class StopThread:
         """The reply to one request; None: not ours, hang up without a word."""
         try:
             request = json.loads(line)
-            token = str(request["token"])
+            token = str(request["token"]).encode()
             command = request["cmd"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
-        if not hmac.compare_digest(token.encode(), self._token.encode()):
+        if not hmac.compare_digest(token, self._token.encode()):
             return None
         if command == "stop":
             closing = request.get("close_positions")
@@ -372,6 +376,11 @@ class StopThread:
         self._channel.close()
 
 
+def _writable(reason: str) -> str:
+    """Half a surrogate pair (JSON can spell one) could be written neither to the journal nor to the terminal."""
+    return reason.encode("utf-8", errors="replace").decode("utf-8")
+
+
 def _stop_file_words(path: Path) -> tuple[str, Actor]:
     """Whatever is in the file, its presence stops; the words are only for the record."""
     try:
@@ -380,7 +389,7 @@ def _stop_file_words(path: Path) -> tuple[str, Actor]:
         return "found, not readable", Actor.OPERATOR
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip()[:200] or "found", Actor.OPERATOR
     reason = content.get("reason") if isinstance(content, dict) else None
     return str(reason or "found")[:200], Actor.OPERATOR
