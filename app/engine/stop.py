@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.domain.trading_state import Actor, TradingState, TradingStatus
@@ -142,7 +142,8 @@ class StopThread:
         status = self._latch.status
         if status.state is TradingState.HALTED:
             with self._receipt_lock:
-                self._unproved = StopOrder(status.reason, status.by, False, self._clock.monotonic())
+                if self._unproved is None:  # else it is being repeated already, and may ask for more than a latch
+                    self._unproved = StopOrder(status.reason, status.by, False, self._clock.monotonic())
             self._wake()
 
     def save(self) -> Future[None]:
@@ -158,8 +159,10 @@ class StopThread:
             self._proofs[what] = how
 
     def forget_proofs(self) -> None:
-        """A reset closes the story of a stop."""
+        """A reset closes the story of a stop; not that of one that came since."""
         with self._receipt_lock:
+            if self._latch.state is TradingState.HALTED:
+                return
             self._proofs.clear()
             self._last = None
             self._unproved = None
@@ -230,6 +233,9 @@ class StopThread:
         with self._receipt_lock:
             if self._last is None:
                 self._last = order
+            waiting = self._unproved
+            if waiting is not None and waiting.close_positions and not order.close_positions:
+                order = replace(order, close_positions=True)  # asked for before, and not yet heard by the terminal
             self._unproved = order
         self._on_stopped_safely(order)
         self._send_frame(order)
