@@ -204,8 +204,8 @@ class StopThread:
                         self._drain_wakes()
                     elif key.fileobj is self._listener:
                         self._accept()
-                    else:
-                        self._read(self._clients[key.fd])
+                    elif (client := self._clients.get(key.fd)) is not None:
+                        self._read(client)
                 self._look_for_stop_file()
                 self._serve()
                 self._keep_channel_warm()
@@ -298,8 +298,8 @@ class StopThread:
         except OSError:
             return
         if len(self._clients) >= _MOST_CLIENTS:
-            connection.close()
-            return
+            # Whoever presses stop speaks at once; those that hold their line in silence must not keep a press out.
+            self._drop(min(self._clients.values(), key=lambda client: client.since))
         connection.setblocking(False)
         client = _Client(connection, b"", self._clock.monotonic())
         self._clients[connection.fileno()] = client
@@ -313,12 +313,12 @@ class StopThread:
         except OSError:
             data = b""
         client.received += data
-        client.since = self._clock.monotonic()
         if not data or len(client.received) > _MOST_BYTES:
             self._drop(client)
             return
         if b"\n" in client.received:
             line, _, client.received = client.received.partition(b"\n")
+            client.since = self._clock.monotonic()  # a whole request renews its patience, a drop of it does not
             reply = self._answer(line)
             if reply is None:
                 self._drop(client)

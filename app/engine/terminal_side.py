@@ -71,7 +71,7 @@ class TerminalSide:
     async def _release_old_stop(self) -> None:
         """A terminal that was stopped in an epoch before a reset is let go; one that stopped itself in this epoch stops us too.
 
-        Which of the two it is the terminal knows: it refuses to resume in the epoch it was latched in. Raises TerminalUnavailable.
+        Which of the two it is the terminal knows: it does not resume in the epoch it was latched in. Raises TerminalUnavailable.
         """
         hello, core = self._hello, self._core
         if hello is None or not hello.stopped or core.latch.state is TradingState.HALTED:
