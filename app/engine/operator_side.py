@@ -166,6 +166,9 @@ class OperatorSide:
             raise Refused(
                 "HALTED", f"the latch store cannot be written ({fault}); trading is stopped"
             ) from None
+        if core.latch.stops != stops:
+            core.broker.set_epoch(core.latch.status.epoch)
+            raise Refused("HALTED", "a stop came meanwhile; it stands")
         core.log("trading_state", state=planned.state.value, epoch=planned.epoch, reason=planned.reason)
         core.tell_trading_state()
 
