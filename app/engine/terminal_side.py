@@ -57,7 +57,9 @@ class TerminalSide:
                 core.log("reconcile_failed", message=str(fault))
                 await core.clock.sleep(_TRY_AGAIN)
                 continue
+            await self._remember_day()
             core.gate.observe_equity()
+            core.gate.check_losses()
             await self._watch_symbols()
             if core.broker.session_id != session_id:
                 return  # what was reconciled is a session that is gone; the next one begins anew
@@ -82,6 +84,15 @@ class TerminalSide:
     def _terminal_is_stopped(self, hello: TerminalHello) -> None:
         reason = hello.stop_reason or "no reason given"
         self._core.stop.engage(reason=f"the terminal is stopped: {reason}", by=Actor.SYSTEM)
+
+    async def _remember_day(self) -> None:
+        """The day's start, the peak and the deposits outlive a restart: else a restart would forgive the day's loss."""
+        core = self._core
+        login = core.account_login()
+        if core.gate.day is None and login is not None:
+            sample = await core.journal.last_equity(login)
+            if sample is not None:
+                core.gate.restore_day(sample)
 
     async def _watch_symbols(self) -> None:
         """Stream what the trader watches and holds, so that the gate has quotes before the first command."""
