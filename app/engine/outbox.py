@@ -35,6 +35,7 @@ class Outbox:
         self._clock = clock
         self._link: BrainLink | None = None
         self._sent: OrderedDict[int, _Sent] = OrderedDict()
+        self._repeats = 0
         self._confirmed: list[int] = []
         self._live = False
         """True: everything older has been sent on this connection, so new results may go straight out."""
@@ -53,9 +54,11 @@ class Outbox:
         after = 0
         while True:
             items = await self._journal.unacknowledged(after, _PAGE)
+            written_soon = set(self._confirmed)
             for item in items:
-                self._send(item)
                 after = item.outbox_id
+                if after not in written_soon and not self._send(item):
+                    return  # the session is gone; the next one begins from the oldest again
             if len(items) < _PAGE:
                 break
         # No await between the last page and here: what was journalled since goes out live.
@@ -71,15 +74,20 @@ class Outbox:
         self._confirmed.append(outbox_id)
 
     def repeat(self, result: CommandResult) -> None:
-        """The brain asked again for a command that is finished: its result follows again, for information."""
-        if self._link is not None:
-            self._link.send(ResultReport(0, self._clock.now(), result))
+        """The brain asked again for a command that is finished: its result follows again, for information.
 
-    def _send(self, item: OutboxItem) -> None:
+        It is acknowledged like any other, and that word must not count for a later result of the same command.
+        """
+        if self._link is not None and self._link.send(ResultReport(0, self._clock.now(), result)):
+            self._repeats += 1
+            self._sent[-self._repeats] = _Sent(result.command_id, self._clock.monotonic())
+
+    def _send(self, item: OutboxItem) -> bool:
         if self._link is None or not self._link.send(ResultReport(item.outbox_id, item.at, item.result)):
             self._live = False
-            return
+            return False
         self._sent[item.outbox_id] = _Sent(item.result.command_id, self._clock.monotonic())
+        return True
 
     def stored(self, command_ids: Sequence[CommandId]) -> None:
         """RESULT_ACK. Each id confirms the oldest result of that command that was sent on this connection: an acknowledgement of
@@ -97,7 +105,7 @@ class Outbox:
             self._confirm(outbox_id)
 
     def _confirm(self, outbox_id: int) -> None:
-        if self._sent.pop(outbox_id, None) is not None:
+        if self._sent.pop(outbox_id, None) is not None and outbox_id > 0:
             self._confirmed.append(outbox_id)
 
     async def housekeeping(self) -> None:
