@@ -139,9 +139,8 @@ class Engine:
                 due["bundle"] = now + _BUNDLES_EVERY
                 core.flush()
                 await self._confirm()
-            if now >= due["equity"]:
+            if now >= due["equity"] and self._sample_equity():
                 due["equity"] = now + _EQUITY_EVERY
-                self._sample_equity()
             if now >= due["snapshot"] and core.ready:
                 due["snapshot"] = now + _SNAPSHOT_EVERY
                 await self.terminal.refresh()
@@ -156,11 +155,14 @@ class Engine:
         account, day = self._core.book.account, self._core.gate.day
         return day.profit(account) if account is not None and day is not None else None
 
-    def _sample_equity(self) -> None:
+    def _sample_equity(self) -> bool:
+        """False while nothing is known: the first sample, from which a restart goes on, is due as soon as there is one."""
         core = self._core
         account, day = core.book.account, core.gate.day
-        if account is not None and day is not None:
-            core.note(day.sample(account, core.clock.now()))
+        if account is None or day is None:
+            return False
+        core.note(day.sample(account, core.clock.now()))
+        return True
 
     async def _brain_lost(self) -> None:
         """What the operator chose for this case; by default nothing: a network blip must not realise losses."""
