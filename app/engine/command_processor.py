@@ -148,9 +148,14 @@ class CommandProcessor:
 
     def _refuse_waiting_entries(self) -> None:
         """An entry that waits for a lost terminal would open at a price nobody asked for; exits may wait until they expire."""
+        now = self._clock.monotonic()
         for item in self._queue:
-            if item.command.command_class is CommandClass.ENTRY:
-                self._queue.remove(item.command_id)
+            if item.command.command_class is not CommandClass.ENTRY:
+                continue
+            self._queue.remove(item.command_id)
+            if now >= item.deadline:
+                self._expire(item, "expired while it waited")
+            else:
                 self._refuse(
                     item, Refusal("TERMINAL_LOST", "there is no connection to the MetaTrader terminal")
                 )
@@ -163,7 +168,11 @@ class CommandProcessor:
             self._expire(item, "expired while it waited")
             return
         item.symbol = self._book.symbol_of(item.command)
-        if item.symbol is not None and item.symbol not in self._book.specs:
+        if (
+            item.symbol is not None
+            and item.symbol not in self._book.specs
+            and item.command_id not in self._waiting_for_symbol
+        ):
             self._fetch_symbol(item)
             return
         refusal = self._gate.check(item.command)
@@ -189,12 +198,6 @@ class CommandProcessor:
 
     def _fetch_symbol(self, item: CommandInHand) -> None:
         """The first command on a symbol: its contract and a quote are asked for, then the command takes its turn again."""
-        if item.command_id in self._waiting_for_symbol:
-            self._waiting_for_symbol.discard(item.command_id)
-            self._refuse(
-                item, Refusal("SYMBOL_NOT_ALLOWED", f"the terminal does not know the symbol {item.symbol}")
-            )
-            return
         self._waiting_for_symbol.add(item.command_id)
         self._under_way[item.command_id] = item
         self._keeper.spawn(f"symbol {item.symbol}", self._learn_symbol(item))
@@ -210,7 +213,7 @@ class CommandProcessor:
                     for quote in await self._broker.quotes([symbol]):
                         self._book.take_quote(quote)
         except TerminalUnavailable:
-            pass  # the gate will say so
+            pass  # the gate will say so: the second time through it decides with what is known
         finally:
             self._under_way.pop(item.command_id, None)
         if item.record.final:
