@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 
@@ -43,7 +44,7 @@ def _view(hop: str, values: Iterable[float]) -> LatencyView:
 
 def percentile(ordered: list[float], share: float) -> float:
     """Nearest rank on sorted values."""
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
 
 
 class Tally:
