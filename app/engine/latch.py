@@ -84,7 +84,9 @@ def starting_status(reading: LatchReading, journalled: TradingStatus | None, at:
         return TradingStatus(TradingState.HALTED, epoch, f"started stopped: {why}", Actor.SYSTEM, at)
     status = reading.status
     if status.state is TradingState.HALTED:
-        return status
+        known = journalled.epoch if journalled is not None else 0
+        # An older store must not lend a number that was used already to the next epoch.
+        return status if known <= status.epoch else replace(status, epoch=known)
     if journalled is None or (journalled.state, journalled.epoch) != (status.state, status.epoch):
         told = "nothing" if journalled is None else f"{journalled.state.value} in epoch {journalled.epoch}"
         why = f"the latch store says {status.state.value} in epoch {status.epoch}, the journal says {told}"
