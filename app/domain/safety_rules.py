@@ -61,7 +61,7 @@ def terminal_link(_command: TradeCommand, view: View, _limits: SafetyLimits) -> 
 
 
 def close_volume(command: TradeCommand, view: View, _limits: SafetyLimits) -> Refusal | None:
-    """A partial close must fit the position and the symbol's step, and leave a volume the broker can hold."""
+    """A partial close must fit the position and the symbol's step; whether the rest may stay open is the broker's to say."""
     action = command.action
     if not isinstance(action, ClosePosition) or action.volume is None:
         return None
