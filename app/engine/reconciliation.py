@@ -154,6 +154,7 @@ class Reconciliation:
         self._book.take_snapshot(await self._broker.snapshot())
         for item in tuple(self._unknown.values()):
             item.symbol = item.symbol or self._book.symbol_of(item.command)
+            self._gate.in_doubt(item.command_id, item.symbol)
             await self._ask(item)
 
     async def ask_due(self) -> None:
