@@ -142,7 +142,8 @@ class StopThread:
         status = self._latch.status
         if status.state is TradingState.HALTED:
             with self._receipt_lock:
-                if self._unproved is None:  # else it is being repeated already, and may ask for more than a latch
+                # One that is being repeated already may ask for more than a latch.
+                if self._unproved is None:
                     self._unproved = StopOrder(status.reason, status.by, False, self._clock.monotonic())
             self._wake()
 
@@ -235,7 +236,8 @@ class StopThread:
                 self._last = order
             waiting = self._unproved
             if waiting is not None and waiting.close_positions and not order.close_positions:
-                order = replace(order, close_positions=True)  # asked for before, and not yet heard by the terminal
+                # Asked for before, and not yet heard by the terminal.
+                order = replace(order, close_positions=True)
             self._unproved = order
         self._on_stopped_safely(order)
         self._send_frame(order)
@@ -318,7 +320,8 @@ class StopThread:
             return
         if b"\n" in client.received:
             line, _, client.received = client.received.partition(b"\n")
-            client.since = self._clock.monotonic()  # a whole request renews its patience, a drop of it does not
+            # A whole request renews our patience, a drop of it does not.
+            client.since = self._clock.monotonic()
             reply = self._answer(line)
             if reply is None:
                 self._drop(client)
