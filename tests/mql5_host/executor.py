@@ -112,7 +112,9 @@ class Link:
             if source is self._stream:
                 topic, body, mac = parts
                 event = self.open([body, mac])
-                assert topic.decode() == (f"tick.{event['data']['symbol']}" if event["ev"] == "tick" else event["ev"])
+                assert topic.decode() == (
+                    f"tick.{event['data']['symbol']}" if event["ev"] == "tick" else event["ev"]
+                )
                 self.events.append(event)
             else:
                 name = next(name for name, dealer in self._dealers.items() if dealer is source)
@@ -165,7 +167,13 @@ class Executor:
     """One executor's session on a link. `role`: `command` or `stop`; several may share a link under different names."""
 
     def __init__(
-        self, link: Link, role: str = "command", *, name: str | None = None, instance: str | None = None, epoch: int = 0
+        self,
+        link: Link,
+        role: str = "command",
+        *,
+        name: str | None = None,
+        instance: str | None = None,
+        epoch: int = 0,
     ) -> None:
         self.link = link
         self.role = role

@@ -12,7 +12,8 @@ import secrets
 import socket
 import subprocess
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ class HostTerminal:
         self._reader = threading.Thread(target=self._read, args=(self._process, self._lines), daemon=True)
         self._reader.start()
         if self._answer(START_TIMEOUT) != "init 0":
+            self.kill()
             raise BenchError(f"OnInit failed; {self.log()}")
 
     def control(self, command: str) -> str:
@@ -126,6 +128,15 @@ class HostTerminal:
         if not answer.startswith("ok"):
             raise BenchError(answer)
         return answer[3:]
+
+    def panel_shows(self, text: str) -> bool:
+        """Whether the panel on the chart says so, now or within a few of its drawings."""
+        return any(text in self.control("panel") for _ in self._turns(4.0))
+
+    def _turns(self, seconds: float) -> Iterator[None]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            yield
 
     def wait_for_end(self, timeout: float = 20.0) -> int:
         """Exit code of a process that ends by itself (a crash that was asked for)."""

@@ -17,7 +17,12 @@ def test_hello_says_who_answers(rig: Rig) -> None:
     hello = rig.executor.hello_reply
     assert len(hello["boot"]) == 32
     assert hello["terminal"].startswith("Medulla EA")
-    assert (hello["login"], hello["epoch"], hello["stopped"], hello["stop_reason"]) == ("5001", 0, False, None)
+    assert (hello["login"], hello["epoch"], hello["stopped"], hello["stop_reason"]) == (
+        "5001",
+        0,
+        False,
+        None,
+    )
     assert (hello["mode"], hello["protocol"]) == ("demo_only", 1)
 
 
@@ -35,7 +40,13 @@ def test_frames_that_prove_nothing_get_no_answer(rig: Rig) -> None:
     other_key = seal(b"x" * 32, good)
     executor.link.send("command", [good, other_key])
     assert executor.silent()
-    for parts in ([good], [good, seal(link.key, good), b"more"], [b"", b""], [good, b""], [good, seal(link.key, good)[:31]]):
+    for parts in (
+        [good],
+        [good, seal(link.key, good), b"more"],
+        [b"", b""],
+        [good, b""],
+        [good, seal(link.key, good)[:31]],
+    ):
         link.send("command", parts)
     assert executor.silent()
 
@@ -166,7 +177,12 @@ def test_eight_stop_sessions_are_kept(zmq_rig: Rig) -> None:
 
 
 def test_a_hello_that_breaks_its_rules(zmq_rig: Rig) -> None:
-    for changes in ({"role": "trader"}, {"nonce": "xyz"}, {"instance": secrets.token_hex(15)}, {"instance": 5}):
+    for changes in (
+        {"role": "trader"},
+        {"nonce": "xyz"},
+        {"instance": secrets.token_hex(15)},
+        {"instance": 5},
+    ):
         assert Executor(zmq_rig.link, name="other").hello(**changes)["code"] == "INVALID_ARGS"
 
 
@@ -200,7 +216,10 @@ def test_after_silence_no_new_trade_until_a_fresh_session(rig: Rig) -> None:
     assert rig.executor.ask("heartbeat", ts=late)["ok"]
     reply = rig.executor.ask("open", open_args(), "c2", ts=late)
     assert (reply["ok"], reply["code"], reply["data"]["state"]) == (False, "EXECUTOR_SILENT", "refused")
-    assert rig.executor.ask("close", close_args(ticket=opened["position"]), "c3", ts=late)["data"]["state"] == "done"
+    assert (
+        rig.executor.ask("close", close_args(ticket=opened["position"]), "c3", ts=late)["data"]["state"]
+        == "done"
+    )
     rig.fresh_session()
     assert rig.executor.open("c2")["data"]["state"] == "done"
 

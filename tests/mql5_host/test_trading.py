@@ -31,17 +31,45 @@ def refusal(reply: dict[str, Any]) -> str:
 def test_open_modify_partial_close_and_close(rig: Rig) -> None:
     executor = rig.executor
     opened = executor.open("c1", volume="0.30", sl="1.09000")["data"]
-    assert (opened["state"], opened["retcode"], opened["volume"], opened["requested"]) == ("done", 10009, "0.30", "0.30")
-    assert (opened["price"], opened["quote"], opened["attempts"], opened["replayed"]) == ("1.10010", "1.10010", 1, False)
+    assert (opened["state"], opened["retcode"], opened["volume"], opened["requested"]) == (
+        "done",
+        10009,
+        "0.30",
+        "0.30",
+    )
+    assert (opened["price"], opened["quote"], opened["attempts"], opened["replayed"]) == (
+        "1.10010",
+        "1.10010",
+        1,
+        False,
+    )
     ticket = opened["position"]
-    assert executor.ask("modify", {"target": "position", "ticket": ticket, "tp": "1.12000"}, "c2")["data"]["state"] == "done"
+    assert (
+        executor.ask("modify", {"target": "position", "ticket": ticket, "tp": "1.12000"}, "c2")["data"][
+            "state"
+        ]
+        == "done"
+    )
     (position,) = positions(executor)
-    assert (position["sl"], position["tp"], position["comment"], position["magic"]) == ("1.09000", "1.12000", "Mabc1234#test", "77")
+    assert (position["sl"], position["tp"], position["comment"], position["magic"]) == (
+        "1.09000",
+        "1.12000",
+        "Mabc1234#test",
+        "77",
+    )
     assert abs(position["opened_at"] - time.time() * 1000) < 60_000
-    assert executor.ask("modify", {"target": "position", "ticket": ticket, "sl": "0"}, "c3")["data"]["state"] == "done"
+    assert (
+        executor.ask("modify", {"target": "position", "ticket": ticket, "sl": "0"}, "c3")["data"]["state"]
+        == "done"
+    )
     assert positions(executor)[0]["sl"] is None
     part = executor.close("c4", ticket, volume="0.10")["data"]
-    assert (part["state"], part["volume"], part["price"], part["position"]) == ("done", "0.10", "1.10000", ticket)
+    assert (part["state"], part["volume"], part["price"], part["position"]) == (
+        "done",
+        "0.10",
+        "1.10000",
+        ticket,
+    )
     assert positions(executor)[0]["volume"] == "0.20"
     assert executor.close("c5", ticket)["data"]["state"] == "done"
     assert positions(executor) == []
@@ -62,7 +90,11 @@ def test_place_modify_cancel(rig: Rig) -> None:
     assert (order["price"], order["sl"], order["expiration"]) == ("1.08500", None, None)
     assert executor.ask("cancel", {"ticket": placed["order"]}, "c3")["data"]["state"] == "done"
     assert orders(executor) == []
-    assert [effect["effect"] for effect in rig.terminal.effects()] == ["order_placed", "order_modified", "order_cancelled"]
+    assert [effect["effect"] for effect in rig.terminal.effects()] == [
+        "order_placed",
+        "order_modified",
+        "order_cancelled",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +124,11 @@ def test_netting_adds_reduces_and_reverses(make_rig: RigMaker, front: str) -> No
     assert positions(executor)[0]["volume"] == "0.30"
     reversed_ = executor.open("c3", side="SELL", volume="0.50")["data"]
     (position,) = positions(executor)
-    assert (position["side"], position["volume"], position["ticket"]) == ("SELL", "0.20", reversed_["position"])
+    assert (position["side"], position["volume"], position["ticket"]) == (
+        "SELL",
+        "0.20",
+        reversed_["position"],
+    )
     assert position["identifier"] == first
     assert position["ticket"] != first
     assert executor.close("c4", position["ticket"])["data"]["state"] == "done"
@@ -214,8 +250,14 @@ def test_stops_level_and_freeze_level(zmq_rig: Rig) -> None:
     order = executor.place("c3", price="1.09800")["data"]["order"]
     assert refusal(executor.place("c4", price="1.09950")) == "STOPS_INVALID"
     terminal.control("symbol EURUSD stops_level 0 freeze_level 300")
-    assert refusal(executor.ask("modify", {"target": "position", "ticket": ticket, "sl": "1.09"}, "c5")) == "STOPS_INVALID"
-    assert refusal(executor.ask("modify", {"target": "order", "ticket": order, "price": "1.09"}, "c6")) == "STOPS_INVALID"
+    assert (
+        refusal(executor.ask("modify", {"target": "position", "ticket": ticket, "sl": "1.09"}, "c5"))
+        == "STOPS_INVALID"
+    )
+    assert (
+        refusal(executor.ask("modify", {"target": "order", "ticket": order, "price": "1.09"}, "c6"))
+        == "STOPS_INVALID"
+    )
     assert executor.close("c7", ticket)["data"]["state"] == "done"
 
 
@@ -228,9 +270,18 @@ def test_prices_are_put_on_the_tick_grid(zmq_rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "execution", "listed"),
-    [(1, 2, ["fok"]), (2, 2, ["ioc"]), (3, 3, ["fok", "ioc", "return"]), (0, 3, ["return"]), (0, 1, ["return"]), (4, 2, ["boc"])],
+    [
+        (1, 2, ["fok"]),
+        (2, 2, ["ioc"]),
+        (3, 3, ["fok", "ioc", "return"]),
+        (0, 3, ["return"]),
+        (0, 1, ["return"]),
+        (4, 2, ["boc"]),
+    ],
 )
-def test_the_filling_mode_fits_the_symbol(zmq_rig: Rig, flags: int, execution: int, listed: list[str]) -> None:
+def test_the_filling_mode_fits_the_symbol(
+    zmq_rig: Rig, flags: int, execution: int, listed: list[str]
+) -> None:
     zmq_rig.terminal.control(f"symbol EURUSD filling {flags} execution {execution}")
     state = zmq_rig.executor.open("c1")["data"]["state"]
     assert state == ("rejected" if (flags, execution) == (4, 2) else "done")
@@ -265,12 +316,18 @@ def test_no_second_attempt_after_the_time_is_over(zmq_rig: Rig) -> None:
     assert (reply["state"], reply["attempts"]) == ("rejected", 1)
 
 
-@pytest.mark.parametrize("retcode", [10006, 10013, 10014, 10016, 10017, 10018, 10019, 10026, 10029, 10036, 10040, 10046])
+@pytest.mark.parametrize(
+    "retcode", [10006, 10013, 10014, 10016, 10017, 10018, 10019, 10026, 10029, 10036, 10040, 10046]
+)
 def test_a_refusal_of_the_broker_is_passed_through(zmq_rig: Rig, retcode: int) -> None:
     zmq_rig.terminal.control(f"fault {retcode} noexec")
     reply = zmq_rig.executor.open("c1", max_attempts=3)
     assert reply["ok"]
-    assert (reply["data"]["state"], reply["data"]["retcode"], reply["data"]["attempts"]) == ("rejected", retcode, 1)
+    assert (reply["data"]["state"], reply["data"]["retcode"], reply["data"]["attempts"]) == (
+        "rejected",
+        retcode,
+        1,
+    )
     assert reply["data"]["message"]
     again = zmq_rig.executor.open("c1", max_attempts=3)["data"]
     assert again == reply["data"] | {"replayed": True}
@@ -279,12 +336,19 @@ def test_a_refusal_of_the_broker_is_passed_through(zmq_rig: Rig, retcode: int) -
 def test_a_partial_fill_says_how_much(rig: Rig) -> None:
     rig.terminal.control("partial 0.4")
     reply = rig.executor.open("c1", volume="1.00")["data"]
-    assert (reply["state"], reply["retcode"], reply["volume"], reply["requested"]) == ("partial", 10010, "0.40", "1.00")
+    assert (reply["state"], reply["retcode"], reply["volume"], reply["requested"]) == (
+        "partial",
+        10010,
+        "0.40",
+        "1.00",
+    )
 
 
 def test_nothing_to_change_is_done(zmq_rig: Rig) -> None:
     ticket = zmq_rig.executor.open("c1", sl="1.09000")["data"]["position"]
-    reply = zmq_rig.executor.ask("modify", {"target": "position", "ticket": ticket, "sl": "1.09000"}, "c2")["data"]
+    reply = zmq_rig.executor.ask("modify", {"target": "position", "ticket": ticket, "sl": "1.09000"}, "c2")[
+        "data"
+    ]
     assert (reply["state"], reply["retcode"]) == ("done", 10025)
 
 
@@ -321,7 +385,10 @@ def test_positions_of_others_are_left_alone(make_rig: RigMaker) -> None:
     foreign = rig.terminal.control("by_hand EURUSD 0 0.5").strip()
     own = executor.open("c1")["data"]["position"]
     assert refusal(executor.close("c2", foreign)) == "LIMIT"
-    assert refusal(executor.ask("modify", {"target": "position", "ticket": foreign, "sl": "1.0"}, "c3")) == "LIMIT"
+    assert (
+        refusal(executor.ask("modify", {"target": "position", "ticket": foreign, "sl": "1.0"}, "c3"))
+        == "LIMIT"
+    )
     swept = executor.ask("close_all", close_args(), "c4")["data"]
     assert [detail["ticket"] for detail in swept["details"]] == [own]
     assert executor.ask("close", close_args(ticket=foreign, operator=True), "c5")["data"]["state"] == "done"

@@ -18,6 +18,7 @@ struct Instrument {
   int64_t quote_ms = 0;
   std::vector<mql::MqlTick> ticks;
   double point() const;
+  void quote(double new_bid, double new_ask);
 };
 
 struct Position {
@@ -72,6 +73,7 @@ public:
   bool crash_before_send = false, crash_after_send = false, hide_results = false, rewrite_comments = false;
   std::deque<mql::MqlTradeTransaction> transactions;
   bool hold_transactions = false;
+  bool bulk = false; // many trades at once are saved once
 
   void load();
   void save() const;

@@ -127,19 +127,23 @@ void Broker::retire(Order order, int state) {
   notify(TRADE_TRANSACTION_HISTORY_ADD, 0, order.ticket, 0, order.symbol);
 }
 
-void Broker::set_quote(const std::string &symbol, double bid, double ask) {
-  Instrument &instrument = instruments.at(symbol);
-  instrument.bid = bid;
-  instrument.ask = ask;
-  instrument.quote_ms = std::max(clock.server_ms(), instrument.quote_ms + 1);
-  MqlTick tick = {};
-  tick.time = instrument.quote_ms / 1000;
-  tick.time_msc = instrument.quote_ms;
+void Instrument::quote(double new_bid, double new_ask) {
+  bid = new_bid;
+  ask = new_ask;
+  quote_ms = std::max(clock.server_ms(), quote_ms + 1);
+  mql::MqlTick tick = {};
+  tick.time = quote_ms / 1000;
+  tick.time_msc = quote_ms;
   tick.bid = bid;
   tick.ask = ask;
   tick.volume = 1;
-  instrument.ticks.push_back(tick);
-  if (instrument.ticks.size() > 4096) instrument.ticks.erase(instrument.ticks.begin());
+  ticks.push_back(tick);
+  if (ticks.size() > 4096) ticks.erase(ticks.begin());
+}
+
+void Broker::set_quote(const std::string &symbol, double bid, double ask) {
+  Instrument &instrument = instruments.at(symbol);
+  instrument.quote(bid, ask);
   check_triggers(instrument);
 }
 
@@ -234,10 +238,12 @@ uint64_t Broker::open_by_hand(const std::string &symbol, int type, double volume
 
 // --- state file: one line an object, fields separated by tabs, doubles exact
 void Broker::save() const {
-  if (options.broker_file.empty()) return;
+  if (options.broker_file.empty() || bulk) return;
   std::ostringstream out;
   out.precision(17);
   out << "broker\t" << next_ticket_ << '\t' << effect_seq_ << '\t' << balance << '\n';
+  for (const auto &[name, instrument] : instruments)
+    out << "quote\t" << name << '\t' << instrument.bid << '\t' << instrument.ask << '\n';
   for (const Position &p : positions)
     out << "position\t" << p.ticket << '\t' << p.identifier << '\t' << p.symbol << '\t' << p.comment << '\t' << p.type << '\t' << p.volume << '\t' << p.price << '\t' << p.sl << '\t' << p.tp << '\t' << p.magic << '\t' << p.opened_ms << '\n';
   auto write_order = [&](const char *kind, const Order &o) {
@@ -264,6 +270,10 @@ void Broker::load() {
       next_ticket_ = static_cast<uint64_t>(whole(1));
       effect_seq_ = whole(2);
       balance = real(3);
+    } else if (f[0] == "quote") {
+      Instrument &instrument = instruments[f[1]];
+      instrument.name = f[1];
+      instrument.quote(real(2), real(3));
     } else if (f[0] == "position") {
       positions.push_back({uint64_t(whole(1)), uint64_t(whole(2)), f[3], f[4], int(whole(5)), real(6), real(7), real(8), real(9), whole(10), whole(11)});
     } else if (f[0] == "order" || f[0] == "history") {

@@ -92,8 +92,14 @@ const std::map<std::string, Command> &commands() {
          return std::string();
        }},
       {"deposit", [](const Words &w) { broker().deposit(real(w, 1)); return std::string(); }},
-      {"by_hand", [](const Words &w) { // by_hand SYMBOL 0|1 VOLUME
-         return std::to_string(broker().open_by_hand(w.at(1), whole(w, 2), real(w, 3)));
+      {"by_hand", [](const Words &w) { // by_hand SYMBOL 0|1 VOLUME [TIMES]
+         broker().bulk = true;
+         uint64_t ticket = 0;
+         for (int i = 0; i < (w.size() > 4 ? whole(w, 4) : 1); i++)
+           ticket = broker().open_by_hand(w.at(1), whole(w, 2), real(w, 3));
+         broker().bulk = false;
+         broker().save();
+         return std::to_string(ticket);
        }},
       {"transactions", [](const Words &w) { queue_transactions(w.at(1)); return std::string(); }},
       {"crash", [](const Words &w) { // crash now|before_send|after_send

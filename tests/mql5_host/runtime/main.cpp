@@ -88,7 +88,7 @@ static void default_market() {
     instrument.name = name;
     instrument.digits = digits;
     instrument.contract = contract;
-    broker().set_quote(name, bid, ask);
+    instrument.quote(bid, ask);
   };
   add("EURUSD", 5, 1.10000, 1.10010, 100000);
   add("GBPUSD", 5, 1.25000, 1.25012, 100000);
