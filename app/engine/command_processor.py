@@ -108,6 +108,10 @@ class CommandProcessor:
         self._queue.push(item)
         self.pump()
 
+    def take_up(self, item: CommandInHand) -> None:
+        """A command that an earlier run left waiting: it takes its place and begins when the terminal is there, if there is time."""
+        self._queue.push(item)
+
     def withdraw(self, command_id: CommandId) -> CommandInHand | None:
         """Take back a command that waits; None if it does not."""
         return self._queue.remove(command_id)

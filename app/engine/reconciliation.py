@@ -145,7 +145,7 @@ class Reconciliation:
             )
             self._processor.finish(item, CommandStopped(self._clock.now(), item.command_id, result))
         else:
-            self._processor.accept(item)
+            self._processor.take_up(item)
 
     # ------------------------------------------------------------ with the terminal
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,43 +10,49 @@ import pytest
 from .harness import World
 from .scripted_brain import Manners
 
-MakeWorld = Callable[..., World]
+
+class MakeWorld:
+    """Call it for a new world; all of them end with the fixture."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.made: list[World] = []
+
+    def __call__(self, manners: Manners | None = None) -> World:
+        world = World(self._folder / f"world{len(self.made)}", manners=manners)
+        self.made.append(world)
+        return world
+
+    def close(self) -> None:
+        for world in self.made:
+            world.close()
 
 
 @pytest.fixture(scope="module")
 def module_worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeWorld]:
     """Makes worlds that several tests of a file share."""
-    yield from _worlds(tmp_path_factory.mktemp("shared"))
+    worlds = MakeWorld(tmp_path_factory.mktemp("shared"))
+    yield worlds
+    worlds.close()
 
 
 @pytest.fixture
 def make_world(tmp_path: Path) -> Iterator[MakeWorld]:
     """Makes worlds for one test."""
-    yield from _worlds(tmp_path)
-
-
-def _worlds(folder: Path) -> Iterator[MakeWorld]:
-    made: list[World] = []
-
-    def make(manners: Manners | None = None) -> World:
-        world = World(folder / f"world{len(made)}", manners=manners)
-        made.append(world)
-        return world
-
-    try:
-        yield make
-    finally:
-        for world in made:
-            world.close()
+    worlds = MakeWorld(tmp_path)
+    yield worlds
+    worlds.close()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Function, call: pytest.CallInfo[None]
-) -> Iterator[None]:  # type: ignore[misc]
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.failed:
+    if report.failed and isinstance(item, pytest.Function):
         for fixture in item.funcargs.values():
-            if isinstance(fixture, World):
-                report.sections.extend(fixture.words())
+            worlds = fixture.made if isinstance(fixture, MakeWorld) else [fixture]
+            for world in worlds:
+                if isinstance(world, World):
+                    report.sections.extend(world.words())
     return report

@@ -11,13 +11,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from app.adapters.journal_queries import CommandFilter
+from app.adapters.journal_queries import CommandFilter, unacknowledged
 from app.adapters.journal_reader import JournalReader
 from app.cli.demo_audit import read_ledger
 from app.sim.control import control
@@ -189,17 +190,22 @@ class World:
         terminal: Iterable[str] = (),
         unsigned: bool = False,
         safety: Mapping[str, Any] | None = None,
-        **settings: Any,
+        **more: Mapping[str, Any],
     ) -> None:
-        """All three, until the brain has got STATE."""
+        """All three, until the brain has got STATE. `more`: further settings, as `terminal_settings`, `queue`, …"""
         self.brain.open()
         self.start_terminal(*terminal)
-        self.configure(unsigned=unsigned, safety=safety, **settings)
+        self.configure(unsigned=unsigned, safety=safety, **more)
         self.start_executor()
         self.brain.heard("STATE")
 
     def configure(
-        self, *, unsigned: bool = False, safety: Mapping[str, Any] | None = None, **settings: Any
+        self,
+        *,
+        unsigned: bool = False,
+        safety: Mapping[str, Any] | None = None,
+        terminal_settings: Mapping[str, Any] | None = None,
+        **more: Mapping[str, Any],
     ) -> None:
         brain: dict[str, Any] = {"url": self.brain.url, "executor_id": self.brain.executor_id}
         brain |= (
@@ -211,10 +217,11 @@ class World:
             "terminal": {
                 "command_port": self._ports["command_port"],
                 "stream_port": self._ports["stream_port"],
+                **(terminal_settings or {}),
             },
             "api": {"port": 0},
             "safety": {**WIDE, **(safety or {})},
-            **settings,
+            **more,
         }
         self.config.write_text(yaml.safe_dump(self._settings), encoding="utf-8")
 
@@ -282,6 +289,15 @@ class World:
         key = bytes.fromhex((self.folder / "terminal.key").read_text().strip())
         return control(self._ports["control_port"], key, cmd, args, timeout=PATIENCE)
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """A market that moves only where the test puts it."""
+        self.hand("freeze", frozen=True)
+        try:
+            yield
+        finally:
+            self.hand("freeze", frozen=False)
+
     def ledger(self, command_id: str | None = None) -> list[Line]:
         """The terminal's own book, of one command or whole."""
         lines = read_ledger(self.folder / "ledger.jsonl")
@@ -291,6 +307,11 @@ class World:
         """The command table of the journal by command id."""
         with JournalReader(self.journal_file) as reader:
             return {row["id"]: row for row in reader.commands(CommandFilter())}
+
+    def waiting_results(self) -> int:
+        """How many results the journal still holds for the brain."""
+        with JournalReader(self.journal_file) as reader:
+            return len(reader.ask(lambda connection: unacknowledged(connection, 0, 1000)))
 
     def words(self) -> Iterable[tuple[str, str]]:
         """What a failed test shows."""

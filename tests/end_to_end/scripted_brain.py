@@ -9,6 +9,7 @@ import base64
 import itertools
 import json
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -130,17 +131,16 @@ class ScriptedBrain:
             self._sessions += 1
             session = self._sessions
             self._connection = connection
-        heartbeats = itertools.count(1)
+        heartbeats, interval = itertools.count(1), self.manners.heartbeat_interval / 1000
+        due = time.monotonic() + interval
         with suppress(ConnectionClosed):
             while True:
-                try:
-                    text = connection.recv(timeout=self.manners.heartbeat_interval / 1000)
-                except TimeoutError:
-                    if self.manners.welcome:
-                        beat = {"type": "HEARTBEAT", "timestamp": stamp(), "seq": next(heartbeats)}
-                        connection.send(json.dumps(beat))
-                    continue
-                self._hear(connection, session, str(text))
+                with suppress(TimeoutError):
+                    self._hear(connection, session, str(connection.recv(timeout=interval)))
+                if self.manners.welcome and time.monotonic() >= due:
+                    due = time.monotonic() + interval
+                    beat = {"type": "HEARTBEAT", "timestamp": stamp(), "seq": next(heartbeats)}
+                    connection.send(json.dumps(beat))
 
     def _hear(self, connection: ServerConnection, session: int, text: str) -> None:
         body = json.loads(text, parse_float=Decimal)
@@ -272,6 +272,14 @@ class ScriptedBrain:
 
     def ends_of(self, ids: Iterable[str], *, timeout: float = PATIENCE) -> dict[str, Message]:
         return {command_id: self.end_of(command_id, timeout=timeout) for command_id in ids}
+
+    def told_unknown(self) -> set[str]:
+        """Commands that were reported UNKNOWN at some time."""
+        return {
+            name
+            for name, results in self.results.items()
+            if any(result["result"]["outcome"] == "UNKNOWN" for result in results)
+        }
 
     def acked(self, command_id: str) -> Message:
         """The first COMMAND_ACK of a command."""
