@@ -210,6 +210,8 @@ def _engine(
             max_attempts=terminal.max_attempts,
         ),
         unsigned_allowed=brain.allow_unsigned and not brain.signing_keys,
+        backup_folder=settings.journal.backup_folder,
+        backup_keep=settings.journal.backup_keep,
     )
     core = EngineCore(
         options=options, journal=journal, broker=broker, link=link, clock=clock, stop=stop, log=log

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from app.domain.command_states import CommandState
 from app.domain.errors import JournalFailed
@@ -48,7 +49,9 @@ class EngineOptions:
     limits: SafetyLimits
     processor: ProcessorOptions = field(default_factory=ProcessorOptions)
     unsigned_allowed: bool = False
-    brain_configured: bool = True
+    backup_folder: Path | None = None
+    """Where the journal's hourly copies go; None: none are made."""
+    backup_keep: int = 48
 
 
 _MOST_NOTES = 100

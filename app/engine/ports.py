@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Protocol
 
 from app.domain.command_record import CommandRecord
@@ -287,6 +288,9 @@ class Journal(Protocol):
     @property
     def commit_latency(self) -> float | None:
         """Seconds the last commit took, sync included."""
+
+    async def backup_into(self, folder: Path, *, at: datetime, keep: int) -> Path:
+        """A copy in `folder`, named for its time and verified; all but the newest `keep` are removed. Raises JournalFailed."""
 
     async def close(self) -> None:
         """Write what was appended, checkpoint, release the file."""

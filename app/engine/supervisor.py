@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 from app.domain.commands import CancelOrder, CloseAll
 from app.domain.errors import JournalFailed
@@ -24,6 +25,7 @@ _BEAT = 0.05
 _BUNDLES_EVERY = 0.1
 _EQUITY_EVERY = 60.0
 _SNAPSHOT_EVERY = 60.0
+_BACKUP_EVERY = 3600.0
 _BRAIN_WAITS_FOR_TERMINAL = 3.0
 
 
@@ -57,6 +59,8 @@ class Engine:
         await core.reconciliation.recover()
         core.keeper.spawn("terminal link", core.broker.run(self.terminal))
         core.keeper.spawn("housekeeping", self._housekeeping())
+        if core.options.backup_folder is not None:
+            core.keeper.spawn("backups", self._backups(core.options.backup_folder))
         if core.link is not None:
             core.keeper.spawn("brain link", self._run_brain())
 
@@ -144,6 +148,18 @@ class Engine:
             if now >= due["snapshot"] and core.ready:
                 due["snapshot"] = now + _SNAPSHOT_EVERY
                 await self.terminal.refresh()
+
+    async def _backups(self, folder: Path) -> None:
+        """A verified copy of the journal every hour. One that fails is said and tried again; trading goes on."""
+        core = self._core
+        while True:
+            await core.clock.sleep(_BACKUP_EVERY)
+            try:
+                made = await core.journal.backup_into(folder, at=core.clock.now(), keep=core.options.backup_keep)
+            except JournalFailed as fault:
+                core.alarm("warning", "BACKUP_FAILED", f"{fault} The next attempt is in an hour.")
+            else:
+                core.log("backup", path=str(made))
 
     async def _confirm(self) -> None:
         try:

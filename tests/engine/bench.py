@@ -78,6 +78,7 @@ class Bench:
                 version="0.1.0",
                 limits=options.pop("limits", SafetyLimits()),
                 processor=options.pop("processor", ProcessorOptions()),
+                **options,
             ),
             journal=self.journal,
             broker=self.broker,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
 
 from app.adapters.event_codec import encode_event
 from app.adapters.journal_batch import result_of
@@ -26,6 +28,7 @@ class MemoryJournal:
     def __init__(self, on_failure: Callable[[JournalFailed], None] | None = None) -> None:
         self.events: list[ev.Event] = []
         self.closed = False
+        self.backups: list[tuple[Path, datetime, int]] = []
         self._on_failure = on_failure
         self._rows: list[JournalRow] = []
         self._records: dict[CommandId, CommandRecord] = {}
@@ -128,6 +131,10 @@ class MemoryJournal:
     @property
     def commit_latency(self) -> float | None:
         return 0.0 if self.events else None
+
+    async def backup_into(self, folder: Path, *, at: datetime, keep: int) -> Path:
+        self.backups.append((folder, at, keep))
+        return folder / "copy"
 
     async def close(self) -> None:
         self.release()
