@@ -32,6 +32,9 @@ struct PlatformFaults {
 };
 extern PlatformFaults platform_faults;
 
+// The next reply that the EA sends gets lost on its way.
+extern bool swallow_reply;
+
 struct Chart {
   std::map<std::string, std::map<int, long>> whole;
   std::map<std::string, std::map<int, std::string>> text;

@@ -68,7 +68,8 @@ public:
   double balance = 10000;
 
   std::deque<Fault> faults;
-  int latency_ms = 0, send_count = 0;
+  int latency_ms = 0, slow_sends = -1, send_count = 0;
+  bool swallow_next_reply = false;
   double partial_fraction = 0;
   bool crash_before_send = false, crash_after_send = false, hide_results = false, rewrite_comments = false;
   std::deque<mql::MqlTradeTransaction> transactions;

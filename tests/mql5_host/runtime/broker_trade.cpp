@@ -27,8 +27,13 @@ static bool stops_wrong(const Instrument &instrument, bool buy, double reference
 unsigned Broker::send(const MqlTradeRequest &request, MqlTradeResult &result) {
   send_count++;
   if (crash_before_send) crash();
-  for (int64_t until = real_us() + latency_ms * 1000; real_us() < until;)
-    serve_control(std::max(1, static_cast<int>((until - real_us()) / 1000)));
+  if (slow_sends != 0) {
+    if (slow_sends > 0) slow_sends--;
+    for (int64_t until = real_us() + latency_ms * 1000; real_us() < until;)
+      serve_control(std::max(1, static_cast<int>((until - real_us()) / 1000)));
+  }
+  if (swallow_next_reply) swallow_reply = true;
+  swallow_next_reply = false;
   Fault fault;
   if (!faults.empty()) {
     fault = faults.front();

@@ -81,7 +81,15 @@ const std::map<std::string, Command> &commands() {
        }},
       {"hide_results", [](const Words &w) { broker().hide_results = whole(w, 1); return std::string(); }},
       {"settle", [](const Words &) { broker().settle(); return std::string(); }},
-      {"latency", [](const Words &w) { broker().latency_ms = whole(w, 1); return std::string(); }},
+      {"latency", [](const Words &w) { // latency MS [TIMES]
+         broker().latency_ms = whole(w, 1);
+         broker().slow_sends = w.size() > 2 ? whole(w, 2) : -1;
+         return std::string();
+       }},
+      {"swallow", [](const Words &) { // the answer to the next trade is lost on its way
+         broker().swallow_next_reply = true;
+         return std::string();
+       }},
       {"partial", [](const Words &w) { broker().partial_fraction = real(w, 1); return std::string(); }},
       {"rewrite_comments", [](const Words &w) { broker().rewrite_comments = whole(w, 1); return std::string(); }},
       {"permission", [](const Words &w) { set_permission(w.at(1), whole(w, 2)); return std::string(); }},
