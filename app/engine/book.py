@@ -1,7 +1,7 @@
 """The live picture of the terminal: account, positions, orders, quotes, contracts.
 
-A snapshot replaces everything; events and our own executions keep it current in between. It shows, it never decides: what is in
-doubt is asked of the terminal.
+A snapshot replaces everything; events keep it current in between. It shows, it never decides: what is in doubt is asked of the
+terminal.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 
-from app.domain.commands import ClosePosition, OpenPosition, TradeCommand
-from app.domain.execution import Execution, ExecutionState
+from app.domain.commands import ClosePosition, TradeCommand
+from app.domain.execution import Execution
 from app.domain.market import (
     Account,
     MarginMode,
@@ -25,11 +25,11 @@ from app.domain.market import (
     TerminalSnapshot,
     TradeEvent,
 )
-from app.domain.values import Side, Symbol, Ticket, Volume
+from app.domain.values import CommandId, Side, Symbol, Ticket
 
 T = TypeVar("T")
-_GONE_KEPT = 1000
-"""Closed positions remembered, so that a late answer does not bring one back."""
+_SEEN_KEPT = 1000
+"""Commands and tickets of the last events: an answer that comes after its event is known by them."""
 
 
 class Book:
@@ -44,7 +44,7 @@ class Book:
         self.quotes: dict[Symbol, Quote] = {}
         self.server_utc_offset = 0
         self.trade_seq = 0
-        self._gone: OrderedDict[Ticket, None] = OrderedDict()
+        self._seen: OrderedDict[str | Ticket, None] = OrderedDict()
         self.version = 0
         """Raised by every change of positions or orders."""
 
@@ -70,50 +70,32 @@ class Book:
         if event.seq <= self.trade_seq:
             return
         self.trade_seq = event.seq
+        self._remember(event.command_id, event.position_ticket, event.order_ticket)
         if event.position_ticket is not None:
             _put(self.positions, event.position_ticket, event.position)
-            if event.position is None:
-                self._remember_gone(event.position_ticket)
         if event.order_ticket is not None:
             _put(self.orders, event.order_ticket, event.order)
         if event.account is not None:
             self.account = event.account
         self.version += 1
 
-    def take_execution(self, command: TradeCommand, execution: Execution, at: datetime) -> None:
-        """Our own answer may come before the event that tells of it: exposure must count it at once.
+    def shows(self, command_id: CommandId, execution: Execution) -> bool:
+        """Whether this picture already holds what our own answer says: event and answer come by different ways."""
+        if command_id in self._seen:
+            return True
+        if self.account is None or self.account.margin_mode is not MarginMode.HEDGING:
+            return False  # the position may have been there before
+        tickets = (execution.position, execution.order)
+        return any(
+            ticket in self._seen or ticket in self.positions or ticket in self.orders for ticket in tickets
+        )
 
-        Only what the answer proves is entered; the event or the next snapshot fills in the rest.
-        """
-        if execution.state not in (ExecutionState.DONE, ExecutionState.PARTIAL) or execution.volume <= 0:
-            return
-        action = command.action
-        if isinstance(action, OpenPosition) and execution.position and execution.price:
-            if self.account is not None and self.account.margin_mode is not MarginMode.HEDGING:
-                return  # on netting accounts the event alone knows what was added to, reduced or turned
-            if execution.position in self.positions or execution.position in self._gone:
-                return  # the event was faster
-            self.positions[execution.position] = Position(
-                ticket=execution.position,
-                identifier=execution.position,
-                symbol=action.symbol,
-                side=action.side,
-                volume=Volume(execution.volume),
-                open_price=execution.price,
-                stop_loss=action.stop_loss,
-                take_profit=action.take_profit,
-                swap=Decimal(0),
-                profit=Decimal(0),
-                magic=action.magic,
-                comment="",
-                opened_at=at,
-            )
-            self.version += 1
-
-    def _remember_gone(self, ticket: Ticket) -> None:
-        self._gone[ticket] = None
-        while len(self._gone) > _GONE_KEPT:
-            self._gone.popitem(last=False)
+    def _remember(self, *keys: str | Ticket | None) -> None:
+        for key in keys:
+            if key is not None:
+                self._seen[key] = None
+        while len(self._seen) > _SEEN_KEPT:
+            self._seen.popitem(last=False)
 
     def broker_time(self, now: datetime) -> datetime:
         """The broker's wall clock: its day and its sessions are counted on it."""

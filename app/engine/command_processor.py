@@ -39,6 +39,8 @@ from app.engine.ports import Clock
 from app.engine.safety import Links, SafetyGate
 from app.engine.tasks import TaskKeeper
 
+_DONE = (ExecutionState.DONE, ExecutionState.PARTIAL)
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessorOptions:
@@ -109,7 +111,7 @@ class CommandProcessor:
         self.pump()
 
     def take_up(self, item: CommandInHand) -> None:
-        """A command that an earlier run left waiting: it takes its place and begins when the terminal is there, if there is time."""
+        """A command that an earlier run left waiting: it begins when the terminal is there, if there is time."""
         self._queue.push(item)
 
     def withdraw(self, command_id: CommandId) -> CommandInHand | None:
@@ -267,13 +269,15 @@ class CommandProcessor:
     def _answered(self, item: CommandInHand, execution: Execution) -> None:
         item.answered = self._clock.monotonic()
         self._under_way.pop(item.command_id, None)
-        self._book.take_execution(item.command, execution, self._clock.now())
         if execution.state is ExecutionState.UNKNOWN:
             # It keeps counting as exposure, and entries on its symbol wait, until it is settled.
             self._gate.in_doubt(item.command_id, item.symbol)
         else:
-            self._gate.lands(item.command)
             self._count_failure(item.command, execution)
+            if execution.state in _DONE and not self._book.shows(item.command_id, execution):
+                self._gate.awaits_event(item.command, execution)
+            else:
+                self._gate.lands(item.command)
         self.finish(item, event_of(item, execution, at=self._clock.now(), now=item.answered))
         self.pump()
 

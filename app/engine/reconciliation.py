@@ -152,6 +152,7 @@ class Reconciliation:
     async def run_once(self) -> None:
         """Snapshot, then every unknown outcome. Raises TerminalUnavailable: then nothing is reconciled."""
         self._book.take_snapshot(await self._broker.snapshot())
+        self._gate.all_seen()
         for item in tuple(self._unknown.values()):
             item.symbol = item.symbol or self._book.symbol_of(item.command)
             self._gate.in_doubt(item.command_id, item.symbol)
@@ -176,7 +177,6 @@ class Reconciliation:
         match decision:
             case Settled(execution):
                 event = event_of(item, execution, at=now, now=self._clock.monotonic(), reconciled=True)
-                self._book.take_execution(item.command, execution, now)
                 self._close(item)
                 self._processor.finish(item, event)
             case NotSent(reason):

@@ -13,11 +13,13 @@ from app.domain.commands import CommandClass, OpenPosition, PlaceOrder, TradeCom
 from app.domain.entry_rules import daily_loss_reached, drawdown_reached
 from app.domain.equity import EquityDay
 from app.domain.events import EquitySampled
+from app.domain.execution import Execution
 from app.domain.limits import SafetyLimits
+from app.domain.market import TradeEvent
 from app.domain.safety_rules import check
 from app.domain.safety_view import InFlight, Refusal, View
 from app.domain.trading_state import TradingState
-from app.domain.values import CommandId, Symbol
+from app.domain.values import CommandId, Symbol, Ticket
 from app.engine.book import Book
 from app.engine.ports import Clock
 
@@ -76,6 +78,7 @@ class SafetyGate:
         self.per_second = RateWindow(limits.max_orders_per_second, 1.0)
         self.per_minute = RateWindow(limits.max_orders_per_minute, 60.0)
         self._in_flight: dict[CommandId, InFlight] = {}
+        self._awaited: dict[Ticket, CommandId] = {}
         self._entries: dict[tuple[object, ...], deque[tuple[float, CommandId]]] = {}
         self._in_doubt: dict[CommandId, Symbol] = {}
         self.consecutive_failures = 0
@@ -149,6 +152,29 @@ class SafetyGate:
     def lands(self, command: TradeCommand) -> None:
         """It has an answer, or was not sent after all."""
         self._in_flight.pop(command.command_id, None)
+
+    def awaits_event(self, command: TradeCommand, execution: Execution) -> None:
+        """Done, but the live picture does not show it yet: until it does, the entry counts as under way, not as nothing."""
+        for ticket in (execution.position, execution.order):
+            if ticket is not None:
+                self._awaited[ticket] = command.command_id
+
+    def seen(self, event: TradeEvent) -> None:
+        """The live picture shows what this event tells."""
+        known = [
+            self._awaited.pop(ticket, None)
+            for ticket in (event.position_ticket, event.order_ticket)
+            if ticket
+        ]
+        for key in (*known, event.command_id):
+            if key is not None and key not in self._in_doubt:
+                self._in_flight.pop(CommandId(key), None)
+
+    def all_seen(self) -> None:
+        """The live picture was replaced by a snapshot: it shows everything that has been answered."""
+        for command_id in self._awaited.values():
+            self._in_flight.pop(command_id, None)
+        self._awaited.clear()
 
     def in_doubt(self, command_id: CommandId, symbol: Symbol | None) -> None:
         """An outcome is unknown. The entry keeps counting as exposure until it is settled."""

@@ -143,6 +143,7 @@ class TerminalSide:
         if event.seq <= core.book.trade_seq:
             return  # the snapshot had it
         core.book.take_event(event)
+        core.gate.seen(event)
         if event.amount is not None and core.gate.day is not None:
             core.gate.day = core.gate.day.deposited(event.amount)
         core.gate.observe_equity()
@@ -162,6 +163,7 @@ class TerminalSide:
             self._core.book.take_snapshot(await self._core.broker.snapshot())
         except TerminalUnavailable:
             return
+        self._core.gate.all_seen()
         self._core.gate.observe_equity()
         self._core.bus.mark("positions", "orders", "account")
 
