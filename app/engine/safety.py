@@ -155,9 +155,11 @@ class SafetyGate:
 
     def awaits_event(self, command: TradeCommand, execution: Execution) -> None:
         """Done, but the live picture does not show it yet: until it does, the entry counts as under way, not as nothing."""
-        for ticket in (execution.position, execution.order):
-            if ticket is not None:
-                self._awaited[ticket] = command.command_id
+        tickets = [ticket for ticket in (execution.position, execution.order) if ticket is not None]
+        for ticket in tickets:
+            self._awaited[ticket] = command.command_id
+        if not tickets:
+            self.lands(command)  # no event could be known to be its own: it would count for ever
 
     def seen(self, event: TradeEvent) -> None:
         """The live picture shows what this event tells."""
