@@ -82,6 +82,8 @@ class ScriptedBrain:
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self.port = 0
+        self.ahead = 0.0
+        """Seconds that this brain's clock is ahead, from the next session on."""
 
     # ------------------------------------------------------------ life
 
@@ -139,7 +141,7 @@ class ScriptedBrain:
                     self._hear(connection, session, str(connection.recv(timeout=interval)))
                 if self.manners.welcome and time.monotonic() >= due:
                     due = time.monotonic() + interval
-                    beat = {"type": "HEARTBEAT", "timestamp": stamp(), "seq": next(heartbeats)}
+                    beat = {"type": "HEARTBEAT", "timestamp": ago(-self.ahead), "seq": next(heartbeats)}
                     connection.send(json.dumps(beat))
 
     def _hear(self, connection: ServerConnection, session: int, text: str) -> None:
@@ -158,7 +160,7 @@ class ScriptedBrain:
             self._changed.notify_all()
 
     def _welcome(self, connection: ServerConnection, session: int) -> None:
-        now = stamp()
+        now = ago(-self.ahead)
         welcome = {
             "type": "WELCOME", "timestamp": now, "sessionId": f"s_{session}", "serverTime": now,
             "heartbeatInterval": self.manners.heartbeat_interval, "capabilities": self.manners.capabilities,
