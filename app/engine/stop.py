@@ -239,7 +239,7 @@ class StopThread:
                 # Asked for before, and not yet heard by the terminal.
                 order = replace(order, close_positions=True)
             self._unproved = order
-        self._on_stopped_safely(order)
+        # The terminal first: it is what could still trade. Nothing of ours can be sent any more, so the queue may wait its turn.
         self._send_frame(order)
         try:
             self._store.save(self._latch.status)
@@ -249,6 +249,7 @@ class StopThread:
             )
         else:
             self.prove("disk", "latch on disk")
+        self._on_stopped_safely(order)
 
     def _on_stopped_safely(self, order: StopOrder) -> None:
         try:
