@@ -24,6 +24,7 @@ from app.engine.broker import StopChannel
 from app.engine.latch import Latch
 from app.engine.ports import Clock, LatchStore
 from app.engine.snapshots import StopReceipt
+from app.engine.stop_socket import StopSocket
 
 _TICK = 0.05
 """Seconds between looks at the stop file."""
@@ -31,9 +32,6 @@ _FRAME_TIMEOUT = 0.25
 _GIVE_UP_PROVING = 2.0
 """After this long without the terminal's word a person is told what to do by hand; the frame is repeated all the same."""
 _WARM_EVERY = 1.0
-_MOST_CLIENTS = 16
-_MOST_BYTES = 4096
-_CLIENT_PATIENCE = 5.0
 
 BY_HAND = (
     "press the Algo Trading button in the MetaTrader terminal so that it is off",
@@ -50,13 +48,6 @@ class StopOrder:
     close_positions: bool
     pressed: float
     """Monotonic seconds."""
-
-
-@dataclass(slots=True)
-class _Client:
-    connection: socket.socket
-    received: bytes
-    since: float
 
 
 class StopThread:
@@ -90,10 +81,8 @@ class StopThread:
         self._awake, self._waker = socket.socketpair()
         self._awake.setblocking(False)
         self._waker.setblocking(False)
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=_MOST_CLIENTS)
-        self._listener.setblocking(False)
-        self._clients: dict[int, _Client] = {}
         self._selector = selectors.DefaultSelector()
+        self._socket = StopSocket(self._selector, clock, self._answer, port)
         self._unproved: StopOrder | None = None
         self._receipt_lock = threading.Lock()
         self._proofs: dict[str, str] = {}
@@ -104,8 +93,7 @@ class StopThread:
 
     @property
     def port(self) -> int:
-        port: int = self._listener.getsockname()[1]
-        return port
+        return self._socket.port
 
     @property
     def latch(self) -> Latch:
@@ -197,20 +185,17 @@ class StopThread:
 
     def _run(self) -> None:
         self._selector.register(self._awake, selectors.EVENT_READ)
-        self._selector.register(self._listener, selectors.EVENT_READ)
         try:
             while not self._ending.is_set():
                 for key, _ in self._selector.select(_TICK):
                     if key.fileobj is self._awake:
                         self._drain_wakes()
-                    elif key.fileobj is self._listener:
-                        self._accept()
-                    elif (client := self._clients.get(key.fd)) is not None:
-                        self._read(client)
+                    else:
+                        self._socket.serve(key.fd)
                 self._look_for_stop_file()
                 self._serve()
                 self._keep_channel_warm()
-                self._drop_slow_clients()
+                self._socket.drop_slow_clients()
             self._serve()
         finally:
             self._close_sockets()
@@ -295,43 +280,6 @@ class StopThread:
         except (BlockingIOError, OSError):
             return
 
-    def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        if len(self._clients) >= _MOST_CLIENTS:
-            # Whoever presses stop speaks at once; those that hold their line in silence must not keep a press out.
-            self._drop(min(self._clients.values(), key=lambda client: client.since))
-        connection.setblocking(False)
-        client = _Client(connection, b"", self._clock.monotonic())
-        self._clients[connection.fileno()] = client
-        self._selector.register(connection, selectors.EVENT_READ)
-
-    def _read(self, client: _Client) -> None:
-        try:
-            data = client.connection.recv(_MOST_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        client.received += data
-        if not data or len(client.received) > _MOST_BYTES:
-            self._drop(client)
-            return
-        if b"\n" in client.received:
-            line, _, client.received = client.received.partition(b"\n")
-            # A whole request renews our patience, a drop of it does not.
-            client.since = self._clock.monotonic()
-            reply = self._answer(line)
-            if reply is None:
-                self._drop(client)
-                return
-            try:
-                client.connection.sendall(json.dumps(reply).encode() + b"\n")
-            except OSError:
-                self._drop(client)
-
     def _answer(self, line: bytes) -> dict[str, object] | None:
         """The reply to one request; None: not ours, hang up without a word."""
         try:
@@ -367,21 +315,10 @@ class StopThread:
             "todo": list(receipt.todo) if receipt else [],
         }
 
-    def _drop_slow_clients(self) -> None:
-        now = self._clock.monotonic()
-        for client in [item for item in self._clients.values() if now - item.since > _CLIENT_PATIENCE]:
-            self._drop(client)
-
-    def _drop(self, client: _Client) -> None:
-        self._clients.pop(client.connection.fileno(), None)
-        self._selector.unregister(client.connection)
-        client.connection.close()
-
     def _close_sockets(self) -> None:
-        for client in tuple(self._clients.values()):
-            self._drop(client)
+        self._socket.close()
         self._selector.close()
-        for end in (self._listener, self._awake, self._waker):
+        for end in (self._awake, self._waker):
             end.close()
         self._channel.close()
 
