@@ -23,7 +23,7 @@ def worth(equity: str | Decimal, login: str = ACCOUNT.login) -> Account:
 def test_a_day_begins_where_it_is_first_seen() -> None:
     day = EquityDay.begin(worth("10000"), MONDAY)
     assert day.profit(worth("9990.5")) == Decimal("-9.5")
-    assert (day.start_equity, day.peak_equity, day.deposits) == (10000, 10000, 0)
+    assert (day.start_equity, day.peak_equity, day.deposits) == (Decimal(10000), Decimal(10000), Decimal(0))
 
 
 def test_the_peak_rises_and_never_falls_within_a_day() -> None:
@@ -36,7 +36,12 @@ def test_the_peak_rises_and_never_falls_within_a_day() -> None:
 def test_the_next_day_counts_anew_and_keeps_the_peak() -> None:
     day = EquityDay.begin(worth("10000"), MONDAY).seen(worth("10500"), MONDAY).deposited(Decimal(5))
     day = day.seen(worth("9800"), TUESDAY)
-    assert (day.day, day.start_equity, day.deposits, day.peak_equity) == (TUESDAY, 9800, 0, 10505)
+    assert (day.day, day.start_equity, day.deposits, day.peak_equity) == (
+        TUESDAY,
+        Decimal(9800),
+        Decimal(0),
+        Decimal(10505),
+    )
     assert day.profit(worth("9700")) == -100
 
 
@@ -58,14 +63,14 @@ def test_a_deposit_is_no_profit_and_a_withdrawal_no_loss() -> None:
 def test_another_login_is_another_account() -> None:
     day = EquityDay.begin(worth("10000"), MONDAY).seen(worth("20000"), MONDAY)
     other = day.seen(worth("300", "99"), MONDAY)
-    assert (other.account, other.start_equity, other.peak_equity) == ("99", 300, 300)
+    assert (other.account, other.start_equity, other.peak_equity) == ("99", Decimal(300), Decimal(300))
 
 
 def test_a_sample_brings_the_day_back() -> None:
     day = EquityDay.begin(worth("10000"), MONDAY).seen(worth("10400"), MONDAY).deposited(Decimal("12.34"))
     sample = day.sample(worth("10200"), NOW)
     assert EquityDay.restored(sample) == day
-    assert (sample.at, sample.broker_day, sample.equity) == (NOW, "2026-03-02", 10200)
+    assert (sample.at, sample.broker_day, sample.equity) == (NOW, "2026-03-02", Decimal(10200))
 
 
 money = st.decimals(min_value="-100000", max_value="100000", places=2)

@@ -115,7 +115,7 @@ def test_absence_is_final_after_180_seconds_and_then_a_persons_to_judge(
 
 
 @pytest.mark.parametrize("lack", [{"connected": False}, {"synchronised": False}])
-def test_a_terminal_without_its_broker_proves_no_absence(lack: dict[str, bool]) -> None:
+def test_a_terminal_without_its_broker_proves_no_absence(lack: dict[str, Any]) -> None:
     assert isinstance(decide(finding(**lack), after=timedelta(days=1)), AskAgain)
     assert isinstance(decide(finding(deals=(deal(comment=TAG),), **lack)), Settled)
 

@@ -566,7 +566,7 @@ def test_without_a_least_distance_stops_must_still_be_on_their_side(make: Any, w
     ],
 )
 def test_a_pending_order_waits_on_its_side_of_the_market(kind: OrderKind, price: str, fits: bool) -> None:
-    extra = {"stop_limit_price": Price(price)} if kind.is_stop_limit else {}
+    extra: dict[str, Any] = {"stop_limit_price": Price(price)} if kind.is_stop_limit else {}
     assert code(pending(kind, price, **extra)) == (None if fits else "INVALID_STOPS")
 
 
@@ -583,7 +583,7 @@ def test_stops_of_a_pending_order_are_measured_from_its_own_price(
     kind: OrderKind, stop_limit: str | None, stop: str, fits: bool
 ) -> None:
     price = "1.09000" if stop_limit is None else "1.30000"
-    extra = {"stop_limit_price": Price(stop_limit)} if stop_limit else {}
+    extra: dict[str, Any] = {"stop_limit_price": Price(stop_limit)} if stop_limit else {}
     asked = pending(kind, price, stop_loss=Price(stop), **extra)
     assert code(asked) == (None if fits else "INVALID_STOPS")
 
@@ -649,7 +649,7 @@ def test_every_refusal_speaks_in_a_sentence_with_numbers() -> None:
 
 def test_the_first_rule_that_refuses_speaks() -> None:
     """From the most general to the most particular, so that a person hears the reason that matters most."""
-    order_of_rules = [
+    order_of_rules: list[tuple[str, dict[str, Any]]] = [
         ("HALTED", {"state": TradingState.HALTED}),
         ("TERMINAL_LOST", {"terminal_up": False}),
         ("BRAIN_LOST", {"brain_lost": True}),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.commands import (
+    Action,
     CancelOrder,
     CloseAll,
     ClosePosition,
@@ -35,7 +36,16 @@ from tests.domain.making import EURUSD, buy, command, pending
 
 NOT_DECIMALS: list[Any] = [1.1, 0.1, True, False, None, "", "abc", "1,5", "0x10", b"1", [], "--1", "1e"]
 NOT_FINITE: list[Any] = ["NaN", "sNaN", "Infinity", "-Infinity", Decimal("NaN"), Decimal("Infinity")]
-TOO_LONG: list[Any] = ["1" * 29, "1e29", "1e-29", "0." + "0" * 28 + "1", 10**29, "1E+400", "1E-999999"]
+TOO_LONG: list[Any] = [
+    "1" * 29,
+    "1e29",
+    "1e-29",
+    "0." + "0" * 28 + "1",
+    10**29,
+    "1E+400",
+    "1E-999999",
+    "1e99999999999999999999",
+]
 OTHER_SCRIPTS: list[Any] = ["1_000", " 1", "1 ", "1\n", "١", "１", "1.1\t"]
 
 
@@ -226,7 +236,7 @@ def test_what_a_command_says_of_itself() -> None:
         None,
     )
     assert entry.volume == Volume("0.10")
-    classes = {
+    classes: dict[Action, CommandClass] = {
         ClosePosition(Ticket(1)): CommandClass.EXIT,
         CancelOrder(Ticket(1)): CommandClass.EXIT,
         CloseAll(): CommandClass.EXIT,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from app.domain.values import Symbol
+from app.domain.values import Price, Symbol
 from app.engine.ports import AccountReport, MarketReport, PositionsReport
 from tests.domain.making import position
 from tests.engine.bench import Bench, running
@@ -36,9 +36,9 @@ async def test_a_subscription_begins_with_the_present_quote_in_points(tmp_path: 
         await subscribed(bench)
         (report,) = bench.link.of(MarketReport)
         assert (report.quote.bid, report.quote.ask, report.spread_points) == (
-            Decimal("1.10000"),
-            Decimal("1.10010"),
-            10,
+            Price("1.10000"),
+            Price("1.10010"),
+            Decimal(10),
         )
 
 

@@ -186,7 +186,8 @@ async def test_a_stop_while_the_reset_is_being_written_wins(tmp_path: Path) -> N
 async def test_a_stop_while_the_reset_is_being_stored_wins_and_is_proved(tmp_path: Path) -> None:
     async with running(tmp_path) as bench:
         await stopped(bench)
-        save, pressed = bench.store.save, []
+        save = bench.store.save
+        pressed: list[Any] = []
 
         def save_and_press(status: Any) -> None:
             if status.state is R and not pressed:

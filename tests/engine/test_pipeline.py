@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,7 @@ async def test_an_unknown_outcome_is_said_then_settled_and_never_sent_again(tmp_
         bench.broker.default = UNKNOWN
         command = await bench.send()
         assert (await bench.result(command)).outcome is Outcome.UNKNOWN
-        done = Execution(ExecutionState.DONE, 10009, position=Ticket(77), volume=command.volume or 0)
+        done = Execution(ExecutionState.DONE, 10009, position=Ticket(77), volume=command.volume or Decimal(0))
         bench.broker.findings[command.command_id] = Finding("result", done, None, True, True)
         await bench.pass_time(0.4)
         final = await bench.result(command, 2)

@@ -58,7 +58,7 @@ async def test_a_session_that_is_lost_while_it_is_reconciled_is_never_ready(tmp_
             bench.broker.go_down("again")
             return ()
 
-        bench.broker.subscribe = lost_meanwhile  # type: ignore[assignment,method-assign]
+        bench.broker.subscribe = lost_meanwhile  # type: ignore[method-assign]
         bench.broker.go_up()
         await bench.settle()
         assert not bench.core.ready
@@ -303,4 +303,8 @@ async def test_a_deposit_moves_the_measure_of_the_day(tmp_path: Path) -> None:
         bench.broker.emit_trade_event("balance", amount=Decimal(2000), account=richer)
         day = bench.core.gate.day
         assert day is not None
-        assert (day.profit(richer), day.deposits, day.peak_equity) == (0, 2000, 12000)
+        assert (day.profit(richer), day.deposits, day.peak_equity) == (
+            Decimal(0),
+            Decimal(2000),
+            Decimal(12000),
+        )

@@ -116,7 +116,7 @@ async def test_a_gauge_warns_from_80_percent(tmp_path: Path, equity: str, state:
         bench.broker.account = replace(ACCOUNT, equity=Decimal(equity))
         bench.broker.emit_heartbeat()
         view = gauge(bench, "daily_loss")
-        assert (view.state, view.now, view.limit) == (state, 10000 - Decimal(equity), 100)
+        assert (view.state, view.now, view.limit) == (state, 10000 - Decimal(equity), Decimal(100))
 
 
 async def test_a_latched_gauge_stays_latched(tmp_path: Path) -> None:
@@ -137,7 +137,10 @@ async def test_gauges_of_positions_lots_and_rate(tmp_path: Path) -> None:
             (Decimal("0.20"), "warning"),
         ]
         await bench.ack(await bench.send())
-        assert (gauge(bench, "orders_per_second").now, gauge(bench, "orders_per_second").limit) == (1, 10)
+        assert (gauge(bench, "orders_per_second").now, gauge(bench, "orders_per_second").limit) == (
+            Decimal(1),
+            Decimal(10),
+        )
         assert gauge(bench, "drawdown").limit is None
         assert gauge(bench, "repeat_throttle").limit == 5
 
