@@ -1,6 +1,7 @@
 """Compiles a translated Expert Advisor with the runtime into one executable, once for each content of the sources.
 
-Compilers: g++ if there is one, else `python -m ziglang c++`. Results lie under build/mql5_host, named by a hash of all that went in.
+Compilers: g++ if there is one, else `python -m ziglang c++`. Results lie under
+build/mql5_host, named by a hash of all that went in.
 """
 
 from __future__ import annotations
@@ -72,7 +73,10 @@ def compiler() -> list[str]:
 
 @functools.cache
 def build(program: Path, flavour: str = "plain") -> Build:
-    """Translate and compile `program` (.mq5) unless exactly this was built before (sources are read once a process). Raises SourceError, BuildFailed."""
+    """Translate and compile `program` (.mq5) unless exactly this was built before; sources are read once a process.
+
+    Raises SourceError, BuildFailed.
+    """
     translated = Translator(EA_FOLDER / "Include").translate(program)
     command = compiler()
     runtime_hash = _hash([*sorted(RUNTIME.iterdir())], [*command, flavour])

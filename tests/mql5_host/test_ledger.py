@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import Rig, RigMaker
+from .conftest import Rig
 from .executor import Executor, close_args, open_args
 
 pytestmark = pytest.mark.processes
@@ -68,7 +68,6 @@ def test_the_intent_is_on_disk_before_the_broker_is_asked(zmq_rig: Rig) -> None:
 @pytest.mark.parametrize("retcode", AMBIGUOUS)
 @pytest.mark.parametrize("mode", ["exec", "noexec"])
 def test_an_ambiguous_answer_is_unknown_and_never_sent_again(zmq_rig: Rig, retcode: int, mode: str) -> None:
-    zmq_rig.terminal.control("hide_results 1")
     zmq_rig.terminal.control(f"fault {retcode} {mode}")
     reply = zmq_rig.executor.open("c1", max_attempts=3)
     assert reply["ok"]
@@ -98,7 +97,6 @@ def test_an_execution_that_comes_late_is_found(zmq_rig: Rig) -> None:
 
 def test_every_kind_of_trade_is_looked_up(zmq_rig: Rig) -> None:
     executor, control = zmq_rig.executor, zmq_rig.terminal.control
-    control("hide_results 1")
     ticket = executor.open("o1", volume="0.30")["data"]["position"]
     order = executor.place("o2")["data"]["order"]
     trades: list[tuple[str, dict[str, Any]]] = [
@@ -135,22 +133,36 @@ def test_an_order_that_was_filled_instead_of_cancelled(zmq_rig: Rig) -> None:
 
 
 def test_a_placed_order_that_has_gone_is_found_in_history(zmq_rig: Rig) -> None:
-    zmq_rig.terminal.control("hide_results 1")
     zmq_rig.terminal.control("fault 10012 exec")
     assert zmq_rig.executor.place("c1")["data"]["state"] == "unknown"
     zmq_rig.terminal.control("price EURUSD 1.08900 1.08910")
     assert found_in_time(zmq_rig.executor, "c1")["state"] == "done"
 
 
-def test_the_brokers_number_finds_a_trade_whose_comment_was_rewritten(make_rig: RigMaker) -> None:
-    rig = make_rig("Medulla")
-    rig.terminal.control("rewrite_comments 1")
-    rig.terminal.control("fault 10008 exec")
-    assert rig.executor.open("c1")["data"]["state"] == "unknown"
+def test_the_brokers_number_finds_a_trade_whose_comment_was_rewritten(zmq_rig: Rig) -> None:
+    zmq_rig.terminal.control("rewrite_comments 1")
+    zmq_rig.terminal.control("fault 10008 exec")
+    assert zmq_rig.executor.open("c1")["data"]["state"] == "unknown"
     # Without a number and without the comment nothing is certain: it stays unknown, for the executor to reconcile.
-    finding = find(rig.executor, "c1", symbol="EURUSD", magic="77")
+    finding = find(zmq_rig.executor, "c1", symbol="EURUSD", magic="77")
     assert finding["ledger"] == "sent"
     assert len(finding["positions"]) == len(finding["deals"]) == 1
+    zmq_rig.terminal.control("hide_results 0")
+    zmq_rig.terminal.control("fault 10008 exec")
+    opened = zmq_rig.executor.open("c2")["data"]
+    assert (opened["state"], opened["order"] is None) == ("unknown", False)
+    zmq_rig.terminal.control("fault 10012 exec")
+    assert zmq_rig.executor.place("c3")["data"]["state"] == "unknown"
+    assert [line["cid"] for line in zmq_rig.terminal.ledger_lines() if line["t"] == "note"] == ["c2", "c3"]
+    executor = zmq_rig.restart()
+    for cid in ("c2", "c3"):
+        assert found_in_time(executor, cid)["state"] == "done"
+    zmq_rig.terminal.control("rewrite_comments 1")
+    zmq_rig.terminal.control("hide_results 0")
+    zmq_rig.terminal.control("fault 10012 exec")
+    assert executor.close("c4", found_in_time(executor, "c2")["position"])["data"]["state"] == "unknown"
+    assert found_in_time(executor, "c4")["state"] == "done"
+    assert [len(zmq_rig.terminal.effects(f"c{number}")) for number in (1, 2, 3, 4)] == [1] * 4
 
 
 def test_find_matches_by_ticket_tag_or_marks(zmq_rig: Rig) -> None:

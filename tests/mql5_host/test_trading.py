@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 from .conftest import Rig, RigMaker
-from .executor import Executor, close_args, open_args
+from .executor import Executor, close_args, open_args, wall_ms
 
 pytestmark = pytest.mark.processes
 
@@ -57,7 +56,7 @@ def test_open_modify_partial_close_and_close(rig: Rig) -> None:
         "Mabc1234#test",
         "77",
     )
-    assert abs(position["opened_at"] - time.time() * 1000) < 60_000
+    assert abs(position["opened_at"] - wall_ms()) < 60_000
     assert (
         executor.ask("modify", {"target": "position", "ticket": ticket, "sl": "0"}, "c3")["data"]["state"]
         == "done"
@@ -79,7 +78,7 @@ def test_open_modify_partial_close_and_close(rig: Rig) -> None:
 
 def test_place_modify_cancel(rig: Rig) -> None:
     executor = rig.executor
-    expiration = (int(time.time()) + 86_400) * 1000
+    expiration = (wall_ms() // 1000 + 86_400) * 1000
     placed = executor.place("c1", expiration=expiration, sl="1.08000")["data"]
     assert (placed["state"], placed["price"]) == ("done", "1.09000")
     (order,) = orders(executor)
@@ -361,7 +360,7 @@ def test_the_market_is_closed(zmq_rig: Rig) -> None:
 
 def test_expiration_that_the_broker_does_not_take(zmq_rig: Rig) -> None:
     zmq_rig.terminal.control("symbol EURUSD expiration_mode 2")
-    later = (int(time.time()) + 86_400) * 1000
+    later = (wall_ms() // 1000 + 86_400) * 1000
     assert refusal(zmq_rig.executor.place("c1", expiration=later)) == "INVALID_ARGS"
     assert zmq_rig.executor.place("c2")["data"]["state"] == "done"
 

@@ -8,12 +8,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from .lexer import Token, read_source, tokenize
 
 SIMPLE_TYPES = frozenset(
-    "void bool char uchar short ushort int uint long ulong float double string datetime color".split()
+    [
+        "void",
+        "bool",
+        "char",
+        "uchar",
+        "short",
+        "ushort",
+        "int",
+        "uint",
+        "long",
+        "ulong",
+        "float",
+        "double",
+        "string",
+        "datetime",
+        "color",
+    ]
 )
 HANDLERS = {
     "OnInit": "int",
@@ -195,7 +212,7 @@ def declared_types(tokens: list[Token]) -> set[str]:
     """Names of the classes, structures and enumerations that the source declares or uses."""
     words = [token for token in tokens if not token.is_blank]
     found = {token.text for token in words if re.match(r"ENUM_|Mql[A-Z]", token.text)}
-    for before, token in zip(words, words[1:], strict=False):
+    for before, token in pairwise(words):
         if before.text in ("class", "struct", "enum") and token.kind == "name":
             found.add(token.text)
     return found

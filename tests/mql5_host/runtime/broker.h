@@ -71,7 +71,7 @@ public:
   int latency_ms = 0, slow_sends = -1, send_count = 0;
   bool swallow_next_reply = false;
   double partial_fraction = 0;
-  bool crash_before_send = false, crash_after_send = false, hide_results = false, rewrite_comments = false;
+  bool crash_before_send = false, crash_after_send = false, hide_results = true, rewrite_comments = false;
   std::deque<mql::MqlTradeTransaction> transactions;
   bool hold_transactions = false;
   bool bulk = false; // many trades at once are saved once

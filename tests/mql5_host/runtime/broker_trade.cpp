@@ -56,7 +56,6 @@ unsigned Broker::send(const MqlTradeRequest &request, MqlTradeResult &result) {
     else if (hide_results) result = MqlTradeResult{};
   }
   if (crash_after_send) crash();
-  if (fault.mode == "exec") result.deal = result.order = 0;
   result.retcode = code;
   auto found = instruments.find(to_utf8(request.symbol));
   if (found != instruments.end()) {
