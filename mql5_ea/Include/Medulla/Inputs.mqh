@@ -15,7 +15,7 @@ enum EMode
 input group "Connection"
 input string InpHost="127.0.0.1";                // Address of this machine (127.x.x.x)
 input int    InpCommandPort=5555;                // Command port
-input int    InpStreamPort=5556;                 // Stream port (with libzmq only)
+input int    InpStreamPort=5556;                 // Stream port; without DLL: the executor's stop port
 input string InpKeyFile="Medulla\\key.txt";      // Key file in MQL5\Files
 input bool   InpKeyInCommon=false;               // Key file in the common folder of all terminals
 

@@ -1,6 +1,7 @@
 //+------------------------------------------------------------------+
 //| TransportZmtp.mqh - the terminal cannot listen: two DEALERs go   |
-//| to the executor's ROUTER (EA_PROTOCOL.md, section 9). No DLL.    |
+//| to the executor's ROUTERs, one for commands and one of its stop  |
+//| thread (EA_PROTOCOL.md, section 9). No DLL.                      |
 //| The stop connection is read before every command.                |
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_TRANSPORT_MQH
@@ -17,6 +18,7 @@ private:
    CZmtp             m_stop;
    string            m_host;
    int               m_port;
+   int               m_stop_port;
    bool              m_open;
    bool              m_command_greeted;
    bool              m_stop_greeted;
@@ -27,7 +29,7 @@ private:
    uchar             m_stop_here[];
    uchar             m_stop_mac[];
 public:
-                     CTransport() { m_host=""; m_port=0; m_open=false; m_command_greeted=false; m_stop_greeted=false; m_announce_at=0; m_heard_at=0; }
+                     CTransport() { m_host=""; m_port=0; m_stop_port=0; m_open=false; m_command_greeted=false; m_stop_greeted=false; m_announce_at=0; m_heard_at=0; }
    string            Name() const { return("Medulla EA (no DLL)"); }
    bool              Open(const string host,const int command_port,const int stream_port,string &problem);
    void              Close();
@@ -46,6 +48,7 @@ bool CTransport::Open(const string host,const int command_port,const int stream_
    problem="";
    m_host=host;
    m_port=command_port;
+   m_stop_port=stream_port;   // nothing listens here for a stream: the number is free
    m_open=true;
    return(true);
   }
@@ -79,7 +82,7 @@ void CTransport::Pump()
    m_command_greeted=m_command_greeted && m_command.IsUp();
    m_stop_greeted=m_stop_greeted && m_stop.IsUp();
    m_command.Connect(m_host,m_port);
-   m_stop.Connect(m_host,m_port);
+   m_stop.Connect(m_host,m_stop_port);
    if(GetTickCount64()<m_announce_at)
       return;
    bool both_up=(m_command.IsUp() && m_stop.IsUp());
