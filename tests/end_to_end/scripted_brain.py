@@ -20,7 +20,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
 
 PATIENCE = 30.0
@@ -82,6 +82,8 @@ class ScriptedBrain:
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self.port = 0
+        self.turns_away = False
+        """Answer every handshake with 401."""
         self.ahead = 0.0
         """Seconds that this brain's clock is ahead, from the next session on."""
 
@@ -109,6 +111,7 @@ class ScriptedBrain:
             compression=None,
             max_size=None,
             max_queue=None,
+            process_request=self._look,
         )
         self.port = self._server.socket.getsockname()[1]
         self._thread = threading.Thread(target=self._server.serve_forever, name="scripted brain")
@@ -126,10 +129,13 @@ class ScriptedBrain:
         if connection is not None:
             connection.close(1012)
 
+    def _look(self, connection: ServerConnection, request: Request) -> Response | None:
+        with self._changed:
+            self.requests.append(request)
+        return connection.respond(401, "who are you?\n") if self.turns_away else None
+
     def _serve(self, connection: ServerConnection) -> None:
         with self._changed:
-            if connection.request is not None:
-                self.requests.append(connection.request)
             self._sessions += 1
             session = self._sessions
             self._connection = connection
