@@ -27,6 +27,7 @@ _MODULES = {
     "journal": "journal",
     "doctor": "doctor",
     "pair": "pair",
+    "ea": "ea",
 }
 """Which file of this folder holds a command. A stop must not wait for the imports of a demo."""
 
