@@ -45,6 +45,14 @@ _RESULT_EVENTS = (
     ev.LeftToOperator,
 )
 
+_NO_RESULT = (None,) * 6
+_NOTHING_YET = (None,) * 14
+_COLUMNS = [column.name for column in sql.commands.columns]
+_FINAL = _COLUMNS.index("final")
+_QUEUED = (_COLUMNS.index("state"),)
+_DISPATCHED = tuple([_COLUMNS.index(name) for name in sql.DISPATCH_COLUMNS])
+_FINISHED = tuple([_COLUMNS.index(name) for name in sql.RESULT_COLUMNS])
+
 
 def result_of(event: ev.Event) -> CommandResult | None:
     """The result an event carries to the outbox."""
@@ -92,7 +100,10 @@ class Batch:
         self._hash = position.hash
         self._outbox_id = position.outbox_id
         self.events: list[tuple[Any, ...]] = []
-        self._received: list[tuple[Any, ...]] = []
+        self._received: list[list[Any]] = []
+        self._new: dict[str, list[Any]] = {}
+        """Rows of commands that arrived in this group: what happens to them in it is folded into their one INSERT."""
+        self._refused: list[str] = []
         self._queued: list[tuple[Any, ...]] = []
         self._dispatched: list[tuple[Any, ...]] = []
         self._finished: list[tuple[Any, ...]] = []
@@ -115,29 +126,29 @@ class Batch:
         match event:
             case ev.CommandReceived():
                 command = event.command
-                self._received.append(
-                    (
-                        seq,
-                        command_id,
-                        event.fingerprint,
-                        *_of_command(command),
-                        CommandState.RECEIVED.name,
-                        0,
-                        at,
-                        None if command is None else instant_text(command.issued_at),
-                        None if command is None else instant_text(command.expires_at),
-                        *(None,) * 14,
-                    )
-                )
+                fresh = [
+                    seq,
+                    command_id,
+                    event.fingerprint,
+                    *_of_command(command),
+                    "RECEIVED",
+                    0,
+                    at,
+                    None if command is None else instant_text(command.issued_at),
+                    None if command is None else instant_text(command.expires_at),
+                    *_NOTHING_YET,
+                ]
+                self._received.append(fresh)
+                self._new[event.command_id] = fresh
             case ev.CommandQueued():
-                self._queued.append((CommandState.QUEUED.name, command_id))
+                self._change(self._queued, _QUEUED, ("QUEUED", command_id))
             case ev.CommandDispatched():
-                self._dispatched.append((CommandState.DISPATCHED.name, at, event.tag, command_id))
+                self._change(self._dispatched, _DISPATCHED, ("DISPATCHED", at, event.tag, command_id))
             case ev.CommandTurnedAway():
-                state = CommandState.TURNED_AWAY.name
-                blank = (None,) * 6
-                self._finished.append(
-                    (state, 1, at, at, seq, None, event.code, *blank, event.message, command_id)
+                self._change(
+                    self._finished,
+                    _FINISHED,
+                    ("TURNED_AWAY", 1, at, at, seq, None, event.code, *_NO_RESULT, event.message, command_id),
                 )
             case ev.ResultsAcknowledged():
                 self._acknowledged.extend((at, outbox_id) for outbox_id in event.outbox_ids)
@@ -191,7 +202,9 @@ class Batch:
     def _take_result(self, event: ev.Event, result: CommandResult, seq: int, at: str) -> int:
         state = _TARGETS[type(event)]
         final = state.final
-        self._finished.append(
+        self._change(
+            self._finished,
+            _FINISHED,
             (
                 state.name,
                 int(final),
@@ -208,26 +221,42 @@ class Batch:
                 result.execution_time,
                 result.message,
                 result.command_id,
-            )
+            ),
         )
         self._outbox_id += 1
         self._outbox.append((self._outbox_id, result.command_id, seq, encode_result(result), at, None))
         return self._outbox_id
 
+    def _change(
+        self, updates: list[tuple[Any, ...]], columns: Sequence[int], values: tuple[Any, ...]
+    ) -> None:
+        """`values` for `columns` of the command whose id stands last in `values`."""
+        row = self._new.get(values[-1])
+        if row is None:
+            updates.append(values)
+        elif row[_FINAL]:
+            self._refused.append(values[-1])
+        else:
+            for column, value in zip(columns, values, strict=False):
+                row[column] = value
+
     def write(self, cursor: sqlite3.Cursor) -> Position:
         """Put everything into the open transaction of `cursor`. Raises JournalFailed for an event that cannot follow."""
         if not self.events:
             return Position(self._seq, self._hash, self._outbox_id)
+        if self._refused:
+            raise JournalFailed(_impossible(self._refused))
         sql.INSERT_EVENT.run(cursor, self.events)
+        if self._received:
+            sql.INSERT_COMMAND.run(cursor, self._received)
         # A command goes through these tables in this order, so statement by statement is event by event.
         for statement, rows in (
-            (sql.INSERT_COMMAND, self._received),
             (sql.QUEUE_COMMAND, self._queued),
             (sql.DISPATCH_COMMAND, self._dispatched),
             (sql.FINISH_COMMAND, self._finished),
         ):
             if rows and statement.run(cursor, rows) != len(rows):
-                raise JournalFailed(_impossible(rows))
+                raise JournalFailed(_impossible([row[-1] for row in rows]))
         for statement, rows in (
             (sql.INSERT_OUTBOX, self._outbox),
             (sql.ACKNOWLEDGE, self._acknowledged),
@@ -243,6 +272,6 @@ class Batch:
         return Position(self._seq, self._hash, self._outbox_id)
 
 
-def _impossible(rows: Sequence[tuple[Any, ...]]) -> str:
-    ids = ", ".join(sorted({str(row[-1]) for row in rows}))
+def _impossible(commands: Sequence[str]) -> str:
+    ids = ", ".join(sorted(set(commands)))
     return f"an event was to be written for a command that the journal does not hold or that is finished already (of {ids})"

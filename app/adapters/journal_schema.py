@@ -159,7 +159,7 @@ class Statement:
         if list(compiled.positiontup or ()) != list(names):
             raise TypeError(f"the statement takes {compiled.positiontup}, not {list(names)}")
 
-    def run(self, cursor: sqlite3.Cursor, rows: list[tuple[Any, ...]]) -> int:
+    def run(self, cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]]) -> int:
         """Execute once for every row, in order; the number of rows touched.
 
         On the driver's cursor of the engine's connection: SQLAlchemy's execution costs some 30 µs a statement, half a commit.
@@ -169,18 +169,39 @@ class Statement:
         return cursor.executemany(self._sql, rows).rowcount
 
 
+class _Insert(Statement):
+    """One statement for a few rows: each step gives the interpreter up and has to win it back."""
+
+    def __init__(self, table: Table) -> None:
+        names = [column.name for column in table.columns]
+        super().__init__(insert(table), names)
+        row = f"({', '.join('?' * len(names))})"
+        self._several = {count: f"{self._sql}{f', {row}' * (count - 1)}" for count in range(2, _ROWS + 1)}
+
+    def run(self, cursor: sqlite3.Cursor, rows: Sequence[Sequence[Any]]) -> int:
+        several = self._several.get(len(rows))
+        if several is None:
+            return super().run(cursor, rows)
+        return cursor.execute(several, [value for row in rows for value in row]).rowcount
+
+
+_ROWS = 8
+"""Most rows that one INSERT takes at once."""
+
+
 def _insert(table: Table) -> Statement:
-    return Statement(insert(table), [column.name for column in table.columns])
+    return _Insert(table)
 
 
 def _set(table: Table, *names: str) -> Any:
     return update(table).values({table.c[name]: bindparam(name) for name in names})
 
 
-_RESULT_COLUMNS = (
+RESULT_COLUMNS = (
     "state", "final", "answered_at", "finished_at", "finished_seq", "outcome", "code", "retcode", "result_ticket",
     "price", "slippage", "done_volume", "execution_time", "message",
 )  # fmt: skip
+DISPATCH_COLUMNS = ("state", "dispatched_at", "tag")
 _NOT_FINISHED = commands.c.final == text("0")
 
 INSERT_EVENT = _insert(events)
@@ -192,12 +213,12 @@ QUEUE_COMMAND = Statement(
     _set(commands, "state").where(commands.c.id == bindparam("which"), _NOT_FINISHED), ("state", "which")
 )
 DISPATCH_COMMAND = Statement(
-    _set(commands, "state", "dispatched_at", "tag").where(commands.c.id == bindparam("which"), _NOT_FINISHED),
-    ("state", "dispatched_at", "tag", "which"),
+    _set(commands, *DISPATCH_COLUMNS).where(commands.c.id == bindparam("which"), _NOT_FINISHED),
+    (*DISPATCH_COLUMNS, "which"),
 )
 FINISH_COMMAND = Statement(
-    _set(commands, *_RESULT_COLUMNS).where(commands.c.id == bindparam("which"), _NOT_FINISHED),
-    (*_RESULT_COLUMNS, "which"),
+    _set(commands, *RESULT_COLUMNS).where(commands.c.id == bindparam("which"), _NOT_FINISHED),
+    (*RESULT_COLUMNS, "which"),
 )
 ACKNOWLEDGE = Statement(
     _set(outbox, "acknowledged_at").where(
