@@ -22,6 +22,7 @@ from app.domain.commands import (
 )
 from app.domain.execution import Execution, ExecutionState, Finding
 from app.domain.market import Deal
+from app.domain.values import Price
 
 ABSENCE_IS_FINAL_AFTER = timedelta(seconds=180)
 
@@ -162,6 +163,7 @@ def _from_deals(deals: list[Deal], requested: Decimal | None) -> Execution | Non
         return None
     volume = sum((deal.volume for deal in deals), Decimal(0))
     last = deals[-1]
+    paid = sum((deal.volume * deal.price for deal in deals), Decimal(0))
     partial = requested is not None and volume < requested
     return Execution(
         ExecutionState.PARTIAL if partial else ExecutionState.DONE,
@@ -170,5 +172,10 @@ def _from_deals(deals: list[Deal], requested: Decimal | None) -> Execution | Non
         position=last.position,
         volume=volume,
         requested=requested,
-        price=last.price,
+        price=last.price if len(deals) == 1 else Price(round(paid / volume, _decimals(last.price))),
     )
+
+
+def _decimals(price: Price) -> int:
+    exponent = price.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0

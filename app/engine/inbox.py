@@ -16,7 +16,6 @@ from app.domain.commands import CommandClass, TradeCommand
 from app.domain.errors import JournalFailed
 from app.domain.events import CommandQueued, CommandReceived, CommandTurnedAway, CommandWithdrawn
 from app.domain.results import Outcome
-from app.domain.safety_rules import trading_state
 from app.domain.safety_view import Refusal
 from app.domain.values import CommandId
 from app.engine.command_processor import CommandProcessor
@@ -156,7 +155,7 @@ class Inbox:
                 "CLOCK_SKEW",
                 f"the brain's clock and this machine's differ by {offset:+.1f} s; entries need less than 2 s",
             )
-        state = trading_state(command, self._gate.view(command), self._gate.limits)
+        state = self._gate.state_refusal(command)
         if state is not None:
             return state
         if self._processor.full:

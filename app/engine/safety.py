@@ -16,7 +16,7 @@ from app.domain.events import EquitySampled
 from app.domain.execution import Execution
 from app.domain.limits import SafetyLimits
 from app.domain.market import TradeEvent
-from app.domain.safety_rules import check
+from app.domain.safety_rules import check, trading_state
 from app.domain.safety_view import InFlight, Refusal, View
 from app.domain.trading_state import TradingState
 from app.domain.values import CommandId, Symbol, Ticket
@@ -86,6 +86,12 @@ class SafetyGate:
         self.day: EquityDay | None = None
 
     # ---- at the door
+
+    def state_refusal(self, command: TradeCommand) -> Refusal | None:
+        """What the trading state alone says: nothing, while it is ACTIVE."""
+        if self._trading_state() is TradingState.ACTIVE:
+            return None
+        return trading_state(command, self.view(command), self.limits)
 
     def rate(self, command: TradeCommand) -> Refusal | None:
         """Orders per second and minute. All commands are counted; exits are never refused for it."""

@@ -99,6 +99,10 @@ class StopThread:
     def latch(self) -> Latch:
         return self._latch
 
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
     def start(self) -> None:
         self._thread.start()
 
@@ -267,8 +271,8 @@ class StopThread:
     def _look_for_stop_file(self) -> None:
         exists = self.stop_file_exists()
         if exists and not self._file_seen:
-            reason, by = _stop_file_words(self._stop_file)
-            self.engage(reason=f"stop file: {reason}", by=by)
+            reason, closing = _stop_file_words(self._stop_file)
+            self.engage(reason=f"stop file: {reason}", by=Actor.OPERATOR, close_positions=closing)
         self._file_seen = exists
 
     # ------------------------------------------------------------ its socket
@@ -328,15 +332,17 @@ def _writable(reason: str) -> str:
     return reason.encode("utf-8", errors="replace").decode("utf-8")
 
 
-def _stop_file_words(path: Path) -> tuple[str, Actor]:
-    """Whatever is in the file, its presence stops; the words are only for the record."""
+def _stop_file_words(path: Path) -> tuple[str, bool | None]:
+    """Whatever is in the file, its presence stops; it may say why, and whether positions are to be closed too."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")[:1000]
     except OSError:
-        return "found, not readable", Actor.OPERATOR
+        return "found, not readable", None
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
-        return text.strip()[:200] or "found", Actor.OPERATOR
-    reason = content.get("reason") if isinstance(content, dict) else None
-    return str(reason or "found")[:200], Actor.OPERATOR
+        return text.strip()[:200] or "found", None
+    if not isinstance(content, dict):
+        return "found", None
+    closing = content.get("close_positions")
+    return str(content.get("reason") or "found")[:200], closing if isinstance(closing, bool) else None

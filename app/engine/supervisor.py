@@ -14,6 +14,7 @@ from app.domain.commands import CancelOrder, CloseAll
 from app.domain.errors import JournalFailed
 from app.domain.events import TradingStateChanged
 from app.domain.limits import OnBrainLost
+from app.domain.trading_state import Actor
 from app.engine.brain_side import BrainSide
 from app.engine.control import Refused
 from app.engine.core import EngineCore
@@ -39,6 +40,7 @@ class Engine:
         self.operator = OperatorSide(core, self.brain, self.terminal, new_word, new_id)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
+        self._stop_thread_missed = False
 
     @property
     def core(self) -> EngineCore:
@@ -137,6 +139,7 @@ class Engine:
             core.market.tick(self._daily_profit())
             if core.ready:
                 await core.reconciliation.ask_due()
+            self._watch_stop_thread()
             if self.brain.watch():
                 core.keeper.spawn("brain lost", self._brain_lost())
             if now >= due["bundle"]:
@@ -148,6 +151,20 @@ class Engine:
             if now >= due["snapshot"] and core.ready:
                 due["snapshot"] = now + _SNAPSHOT_EVERY
                 await self.terminal.refresh()
+
+    def _watch_stop_thread(self) -> None:
+        """Without it a press would only latch this process: say so once, and stop while that still works."""
+        if self._core.stop.alive or self._stop_thread_missed:
+            return
+        self._stop_thread_missed = True
+        self._core.stop.engage(reason="the stop thread has ended", by=Actor.SYSTEM)
+        self._core.processor.drain()
+        self._core.alarm(
+            "critical",
+            "STOP_THREAD_LOST",
+            "the emergency stop's own thread has ended; trading is stopped in this program. Press Algo Trading in the terminal "
+            "so that it is off, then restart Medulla",
+        )
 
     async def _backups(self, folder: Path) -> None:
         """A verified copy of the journal every hour. One that fails is said and tried again; trading goes on."""

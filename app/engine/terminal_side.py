@@ -159,10 +159,14 @@ class TerminalSide:
 
     async def refresh(self) -> None:
         """A fresh snapshot: the truth between two events."""
+        session = self._core.broker.session_id
         try:
-            self._core.book.take_snapshot(await self._core.broker.snapshot())
+            snapshot = await self._core.broker.snapshot()
         except TerminalUnavailable:
             return
+        if session != self._core.broker.session_id or snapshot.trade_seq < self._core.book.trade_seq:
+            return  # an event overtook it: what is known is newer
+        self._core.book.take_snapshot(snapshot)
         self._core.gate.all_seen()
         self._core.gate.observe_equity()
         self._core.bus.mark("positions", "orders", "account")

@@ -423,3 +423,13 @@ async def test_the_engine_tells_what_it_drained(tmp_path: Path) -> None:
         assert "queue drained: 0" in receipt.proofs
         assert "no pending orders left" in receipt.proofs
         assert "open positions: 0" in receipt.proofs
+
+
+def test_a_stop_file_may_ask_to_close_positions_too(room: Room) -> None:
+    beside = room.file.with_name("STOP.new")
+    beside.write_text('{"reason": "flat, please", "close_positions": true}')
+    beside.rename(room.file)
+    file_stop(room)
+    room.done()
+    assert (room.told[0].reason, room.told[0].close_positions) == ("stop file: flat, please", True)
+    assert room.channel.sent[0]["close_positions"] is True
