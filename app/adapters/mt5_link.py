@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import zmq
 
-from app.adapters import mt5_sockets
+from app.adapters import mt5_reverse, mt5_sockets
 from app.adapters.mt5_stream import WireCounters
 from app.domain.errors import TerminalUnavailable
 from app.engine.ports import Clock
@@ -54,6 +54,7 @@ class CommandLink:
         *,
         key: bytes,
         port: int,
+        listen: bool,
         identity: Identity,
         clock: Clock,
         nonces: Callable[[], str],
@@ -63,6 +64,7 @@ class CommandLink:
     ) -> None:
         self._key = key
         self._port = port
+        self._listen = listen
         self._identity = identity
         self._clock = clock
         self._nonces = nonces
@@ -71,7 +73,7 @@ class CommandLink:
         self._owner = owner
         self._epoch = 0
         self._session: ExecutorSession | None = None
-        self._socket: mt5_sockets.LoopSocket | None = None
+        self._socket: mt5_sockets.Connection | None = None
         self._ended: asyncio.Future[float] | None = None
         """Resolves when the session is over, with the seconds to wait before the next."""
         self._retry = asyncio.Event()
@@ -132,9 +134,15 @@ class CommandLink:
     async def _one_session(self, context: zmq.Context[Any]) -> float:
         """From connecting to the end; returns the seconds to wait before the next."""
         self._ended = asyncio.get_running_loop().create_future()
-        raw = mt5_sockets.dealer(context, self._port)
-        watch = mt5_sockets.DisconnectWatch(raw, self._on_disconnect)
-        self._socket = mt5_sockets.LoopSocket(raw, self._on_frames, self._greet)
+        try:
+            self._socket = await self._connection(context)
+        except zmq.ZMQError as fault:
+            message = (
+                f"port {self._port} cannot be listened on ({fault.strerror}): no terminal can connect, nothing can be sent."
+                " End the other program or change terminal.command_port and the Expert Advisor's InpCommandPort"
+            )
+            self._owner.on_ended(wire.Refused("PORT_TAKEN", message, None), was_open=False)
+            return RETRY_AFTER_REFUSAL
         linger = 0
         try:
             return await self._ended
@@ -146,12 +154,22 @@ class CommandLink:
                         BYE_LINGER_MS if self._send(self._session.farewell(self._clock.monotonic())) else 0
                     )
                 self.drop("the executor ended the session")
-            watch.close()
             self._socket.close(linger)
             self._socket = None
 
-    def _greet(self) -> None:
-        """Somebody listens: begin a session."""
+    async def _connection(self, context: zmq.Context[Any]) -> mt5_sockets.Connection:
+        if self._listen:
+            return await mt5_reverse.command_door(context, self._port, self._key, self)
+        return mt5_sockets.DealerConnection(mt5_sockets.dealer(context, self._port), self)
+
+    # -------------------------------------------------------------- what the connection says
+
+    @property
+    def greeted(self) -> bool:
+        return self._session is not None and self._session.phase is not wire.Phase.GREETING
+
+    def on_ready(self) -> None:
+        """Somebody is there: begin a session."""
         self._session = ExecutorSession(
             identity=self._identity,
             role="command",
@@ -163,14 +181,22 @@ class CommandLink:
         self._flush()
         self._set_timer()
 
-    def _on_disconnect(self) -> None:
+    def on_foreign(self) -> None:
+        self._counters.bad_frames += 1
+        message = (
+            f"a program connects to port {self._port} without our key: it is no terminal of ours, or holds another key."
+            " Nothing was sent to it. Compare the key files and restart the Expert Advisor"
+        )
+        self._owner.on_ended(wire.Refused("NO_ANSWER", message, None), was_open=False)
+
+    def on_disconnect(self) -> None:
         if self._socket is not None:
             self._socket.drain()
         self.drop("the connection to the terminal broke")
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(RETRY_AFTER_LOSS)
 
-    def _on_frames(self, batch: list[mt5_sockets.Frames]) -> None:
+    def on_frames(self, batch: list[mt5_sockets.Frames]) -> None:
         now = self._clock.monotonic()
         for frames in batch:
             if self._session is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -18,6 +18,8 @@ COMMANDS_QUEUED: Final = 1000
 """High-water mark of the command connection, both ways: beyond it a command is refused, certainly not sent."""
 EVENTS_QUEUED: Final = 10_000
 RECONNECT_MS: Final = 250
+HANDSHAKE_MS: Final = 3000
+"""Most time for a connection to our listening socket to speak ZMTP."""
 BATCH: Final = 256
 """Messages taken from a socket before the loop's other work gets its turn."""
 
@@ -31,6 +33,23 @@ def dealer(context: zmq.Context[Any], port: int) -> zmq.Socket[bytes]:
     # Without this a command would wait in the queue for a terminal that is away and trade when it comes back.
     socket.setsockopt(zmq.IMMEDIATE, 1)
     socket.connect(f"tcp://{LOOPBACK}:{port}")
+    return socket
+
+
+def router(context: zmq.Context[Any], port: int) -> zmq.Socket[bytes]:
+    """A listening socket for terminals that cannot listen. Raises zmq.ZMQError, with EADDRINUSE if the port is taken."""
+    socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
+    _harden(socket, COMMANDS_QUEUED)
+    # Ticks come this way as well, and a terminal that cannot write stands still.
+    socket.setsockopt(zmq.RCVHWM, EVENTS_QUEUED)
+    # Without this a frame for a connection that has gone would vanish and count as sent.
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    try:
+        socket.bind(f"tcp://{LOOPBACK}:{port}")
+    except zmq.ZMQError:
+        socket.close(0)
+        raise
     return socket
 
 
@@ -55,6 +74,37 @@ def _harden(socket: zmq.Socket[bytes], queued: int) -> None:
 
 # Plain numbers: the library's flag enums cost more than the calls they describe.
 _NOBLOCK, _POLLIN, _POLLOUT = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.POLLOUT)
+
+
+class Receiver(Protocol):
+    """Who is behind a connection. Called on the loop."""
+
+    @property
+    def greeted(self) -> bool:
+        """Whether a terminal has answered the greeting."""
+
+    def on_ready(self) -> None:
+        """Somebody is there: greet."""
+
+    def on_frames(self, batch: list[Frames]) -> None: ...
+
+    def on_disconnect(self) -> None: ...
+
+    def on_foreign(self) -> None:
+        """Something without our key has come to our listening socket while there was no session."""
+
+
+class Connection(Protocol):
+    """A way to one terminal for one session."""
+
+    def send(self, parts: Sequence[bytes]) -> bool:
+        """Hand a message over, now. False: certainly not sent."""
+
+    def drain(self) -> None:
+        """Take everything that is there: the last words of a terminal that has gone."""
+
+    def close(self, linger: int = 0) -> None:
+        """`linger`: milliseconds within which ZeroMQ may still deliver what was handed over."""
 
 
 class LoopSocket:
@@ -175,3 +225,15 @@ class DisconnectWatch:
         self._reader.close()
         if not self._watched.closed:
             self._watched.disable_monitor()
+
+
+class DealerConnection(LoopSocket):
+    """The way to a terminal that listens."""
+
+    def __init__(self, raw: zmq.Socket[bytes], receiver: Receiver) -> None:
+        self._watch = DisconnectWatch(raw, receiver.on_disconnect)
+        super().__init__(raw, receiver.on_frames, receiver.on_ready)
+
+    def close(self, linger: int = 0) -> None:
+        self._watch.close()
+        super().close(linger)

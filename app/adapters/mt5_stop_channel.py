@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import zmq
 
-from app.adapters import mt5_sockets
+from app.adapters.mt5_stop_sockets import StopDealer, StopDoor, StopSocket
 from app.engine.broker import StopAnswer
 from app.engine.ports import Clock
 from app.protocol import ea_client_session as wire
@@ -30,7 +30,10 @@ STEP: Final = 0.05
 
 
 class ZmqStopChannel:
-    """A session of the role `stop`, opened when it is first needed. Every method belongs to one thread; none raises."""
+    """A session of the role `stop`, opened when it is first needed. Every method belongs to one thread; none raises.
+
+    `stop_port`: where to listen for a terminal that cannot (EA_PROTOCOL §9); None: connect to `command_port`.
+    """
 
     def __init__(
         self,
@@ -39,15 +42,17 @@ class ZmqStopChannel:
         command_port: int,
         identity: Identity,
         clock: Clock,
+        stop_port: int | None = None,
         nonces: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._key = key
-        self._port = command_port
+        self._port = command_port if stop_port is None else stop_port
+        self._listens = stop_port is not None
         self._identity = identity
         self._clock = clock
         self._nonces = nonces
         self._context: zmq.Context[Any] | None = None
-        self._socket: zmq.Socket[bytes] | None = None
+        self._socket: StopSocket | None = None
         self._session: ExecutorSession | None = None
         self._unanswered_since: float | None = None
         self._greet_not_before = 0.0
@@ -61,7 +66,7 @@ class ZmqStopChannel:
         try:
             return self._say(args, epoch, self._clock.monotonic() + timeout)
         except (zmq.ZMQError, OSError) as fault:
-            self._drop()
+            self._hang_up()
             return StopAnswer(
                 acknowledged=False, detail=f"the connection to the terminal failed: {fault.strerror}"
             )
@@ -84,12 +89,12 @@ class ZmqStopChannel:
                     return False
                 self._listen(min(STEP, deadline - now))
         except (zmq.ZMQError, OSError):
-            self._drop()
+            self._hang_up()
             return False
 
     def close(self) -> None:
         """Give the connection up; the next use opens it again."""
-        self._drop()
+        self._hang_up()
         if self._context is not None:
             self._context.destroy(linger=0)
             self._context = None
@@ -126,19 +131,28 @@ class ZmqStopChannel:
         if handed_over:
             return "the stop was handed over, but the terminal has not confirmed it; use MetaTrader's Algo Trading button"
         if self._session is not None:
-            return f"a program listens on port {self._port} but does not answer; use MetaTrader's Algo Trading button"
-        return f"no terminal listens on port {self._port}; if MetaTrader runs, use its Algo Trading button"
+            verb = "has connected to" if self._listens else "listens on"
+            return f"a program {verb} port {self._port} but does not answer; use MetaTrader's Algo Trading button"
+        nobody = (
+            self._socket.nobody() if self._socket is not None else f"no terminal listens on port {self._port}"
+        )
+        return f"{nobody}; if MetaTrader runs, use its Algo Trading button"
 
     def _advance(self, now: float) -> ExecutorSession | None:
         """Connect and greet as far as it goes without waiting; the session if a stop can go out now."""
-        if self._unanswered_since is not None and now - self._unanswered_since >= RENEW:
+        late = self._unanswered_since is not None and now - self._unanswered_since >= RENEW
+        if late or (self._socket is not None and self._socket.gone):
             self._drop()
         if self._socket is None:
             if self._context is None:
                 self._context = zmq.Context(io_threads=1)
-            self._socket = mt5_sockets.dealer(self._context, self._port)
+            self._socket = (
+                StopDoor(self._context, self._port, self._key)
+                if self._listens
+                else StopDealer(self._context, self._port)
+            )
         if self._session is None:
-            if now < self._greet_not_before or not int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLOUT:
+            if now < self._greet_not_before or not self._socket.ready():
                 return None
             self._session = ExecutorSession(
                 identity=self._identity,
@@ -158,11 +172,9 @@ class ZmqStopChannel:
         if socket is None:
             return []
         greeting_due = self._session is None and self._clock.monotonic() >= self._greet_not_before
-        wanted = zmq.POLLOUT if greeting_due else zmq.POLLIN
-        socket.poll(max(0, round(seconds * 1000)), wanted)
+        socket.wait(seconds, to_greet=greeting_due)
         events: list[wire.Event] = []
-        while self._session is not None and int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            frames = socket.recv_multipart(zmq.NOBLOCK)
+        while self._session is not None and (frames := socket.receive()) is not None:
             if len(frames) != 2:
                 continue
             try:
@@ -180,6 +192,8 @@ class ZmqStopChannel:
                     self._greet_not_before = now + REPEAT
                     return events
                 events.append(event)
+            if self._session.is_open:
+                socket.settle()
             if self._session.silent_since == now:
                 self._unanswered_since = None
             self._flush()
@@ -195,17 +209,21 @@ class ZmqStopChannel:
                 self._send(body)
 
     def _send(self, body: bytes) -> bool:
-        if self._socket is None:
-            return False
-        try:
-            self._socket.send_multipart((body, seal(self._key, body)), zmq.NOBLOCK)
-        except zmq.Again:
-            return False
-        return True
+        return self._socket is not None and self._socket.send(body, seal(self._key, body))
 
     def _drop(self) -> None:
+        """Give the session up."""
         self._session = None
         self._unanswered_since = None
         if self._socket is not None:
-            self._socket.close(0)
+            self._socket.unsettle()
+            if not self._socket.lasting:
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Give the connection up as well."""
+        self._session = None
+        self._unanswered_since = None
+        if self._socket is not None:
+            self._socket.close()
             self._socket = None

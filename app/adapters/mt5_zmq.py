@@ -10,7 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import zmq
 
@@ -44,12 +44,14 @@ PAGES: Final = 1000
 """Most pages of history asked for one answer: a million deals."""
 
 T = TypeVar("T")
+Transport = Literal["connect", "listen"]
 
 
 class ZmqBroker:
     """One terminal on this machine. All methods belong to the loop that runs `run`: a selector loop.
 
-    `answer_timeout` in seconds: after it a trade without an answer is UNKNOWN. `nonces` gives 32 fresh hex digits.
+    `answer_timeout` in seconds: after it a trade without an answer is UNKNOWN. `nonces` gives 32 fresh hex digits. `transport`:
+    `connect` to a terminal that listens, or `listen` for one that cannot (EA_PROTOCOL §9; its stream then comes the same way).
     """
 
     def __init__(
@@ -61,17 +63,20 @@ class ZmqBroker:
         identity: Identity,
         clock: Clock,
         answer_timeout: float = 10.0,
+        transport: Transport = "connect",
         nonces: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self.counters = WireCounters()
         self._command_port = command_port
         self._stream_port = stream_port
+        self._listen = transport == "listen"
         self._clock = clock
         self._listener: BrokerListener | None = None
         self._keeper: TaskKeeper | None = None
         self._link = CommandLink(
             key=key,
             port=command_port,
+            listen=self._listen,
             identity=identity,
             clock=clock,
             nonces=nonces,
@@ -106,15 +111,18 @@ class ZmqBroker:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
         self._listener = listener
         self._keeper = TaskKeeper("terminal")
-        stream = mt5_sockets.LoopSocket(
-            mt5_sockets.subscriber(context, self._stream_port), self._stream.on_frames
-        )
+        stream = None
+        if not self._listen:
+            stream = mt5_sockets.LoopSocket(
+                mt5_sockets.subscriber(context, self._stream_port), self._stream.on_frames
+            )
         try:
             await self._link.live(context)
         finally:
             self._listener = None
             await self._keeper.close()
-            stream.close()
+            if stream is not None:
+                stream.close()
             # All sockets are closed: this only lets a last `bye` leave.
             context.term()
 
@@ -225,9 +233,10 @@ class ZmqBroker:
         if isinstance(event, wire.Refused):
             self._report_refusal(event.code, event.message, event.epoch)
         elif event.reason == wire.NO_ANSWER:
+            verb = "has connected to" if self._listen else "listens on"
             self._report_refusal(
                 "NO_ANSWER",
-                f"a program listens on port {self._command_port} but does not answer: it holds another key, hangs, or is no"
+                f"a program {verb} port {self._command_port} but does not answer: it holds another key, hangs, or is no"
                 " terminal of ours. Nothing can be sent. Compare the key files and restart the Expert Advisor",
                 None,
             )

@@ -178,6 +178,7 @@ class ZmqRig:
             command_port=self.terminal.command_port,
             identity=identity(),
             clock=CLOCK,
+            stop_port=self.terminal.stream_port if self.terminal.transport == "listen" else None,
         )
         try:
             yield channel
@@ -202,6 +203,7 @@ def zmq_broker(terminal: Address, *, key: bytes | None = None, answer_timeout: f
         identity=identity(),
         clock=CLOCK,
         answer_timeout=answer_timeout,
+        transport=terminal.transport,
     )
 
 

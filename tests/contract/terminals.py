@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from app.adapters.key_file import load_or_create_key
+from app.adapters.mt5_zmq import Transport
 from app.sim.control import control
 
 _SIM = "import typer; from app.cli.sim import sim; typer.run(sim)"
@@ -26,6 +27,8 @@ class Address(Protocol):
     key: bytes
     command_port: int
     stream_port: int
+    transport: Transport
+    """`listen`: the terminal cannot listen, and the executor does."""
 
 
 class Terminal(Address, Protocol):
@@ -55,6 +58,8 @@ class Terminal(Address, Protocol):
 
 class SimulatedTerminalProcess:
     """`medulla sim` in a process of its own, that ends with this one."""
+
+    transport: Transport = "connect"
 
     def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         self._key_file = folder / "terminal.key"

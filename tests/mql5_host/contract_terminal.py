@@ -6,6 +6,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from app.adapters.mt5_zmq import Transport
+
 from .host import HostTerminal
 
 
@@ -14,6 +16,7 @@ class EaTerminal:
 
     def __init__(self, folder: Path, front: str = "Medulla") -> None:
         self._host = HostTerminal(folder, front)
+        self.transport: Transport = "connect" if front == "Medulla" else "listen"
         self.key = self._host.key
         self.command_port = self._host.command_port
         self.stream_port = self._host.stream_port

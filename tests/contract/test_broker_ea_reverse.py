@@ -1,0 +1,110 @@
+"""The executor as the one that listens, against the Expert Advisor without DLL, compiled for this machine.
+
+The contract is the same for all terminals; what cannot be asked of this one is answered here by what takes its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from app.domain.execution import ExecutionState
+from app.protocol.ea_frames import Request, encode_request, seal
+from tests.contract.broker_contract import TAG, TerminalContract, ZmqRig, command, open_, running, zmq_broker
+from tests.fakes.broker_listener import RecordingListener
+from tests.mql5_host.contract_terminal import EaTerminal
+
+from .broker_contract import TERMS
+
+
+@pytest.mark.processes
+class TestMedullaNoDll(TerminalContract):
+    @pytest.fixture
+    async def terminal(self, tmp_path: Path) -> AsyncIterator[EaTerminal]:
+        terminal = EaTerminal(tmp_path, "MedullaNoDll")
+        try:
+            await terminal.start()
+            yield terminal
+        finally:
+            terminal.close()
+
+    @pytest.fixture
+    async def rig(self, terminal: EaTerminal) -> AsyncIterator[ZmqRig]:
+        rig = ZmqRig(terminal, zmq_broker(terminal), RecordingListener())
+        async with running(rig.broker, rig.heard):
+            yield rig
+
+    async def test_one_executor_an_account(self, rig: ZmqRig) -> None:
+        """The system gives the port to one: a second executor is told so before it could greet anybody."""
+        await rig.up()
+        heard = RecordingListener()
+        other = zmq_broker(rig.terminal)
+        async with running(other, heard):
+            await heard.until(lambda: heard.refusals)
+            assert heard.refusals[0][0] == "PORT_TAKEN"
+            assert other.session_id == ""
+        assert (await rig.do("c1", open_())).state is ExecutionState.DONE
+
+    async def test_a_stranger_gets_nothing_and_changes_nothing(self, rig: ZmqRig) -> None:
+        """Strangers connect to the executor here, before a session and during one; they hear nothing, whatever they say."""
+        rig.terminal.kill()
+        context = zmq.Context()
+        try:
+            stranger = context.socket(zmq.DEALER)
+            stranger.connect(f"tcp://127.0.0.1:{rig.terminal.command_port}")
+            false_knock = b'{"v":1,"from":"terminal","here":"command","boot":"00"}'
+            junk = [
+                [false_knock, seal(b"x" * 32, false_knock)],
+                [false_knock, b""],
+                [false_knock],
+                [b"", b"", b""],
+                [b"\xff" * 300_000],
+            ]
+            for parts in junk:
+                stranger.send_multipart(parts)
+            await rig.heard.until(lambda: rig.heard.refusals)
+            assert rig.heard.refusals[0][0] == "NO_ANSWER"
+            await rig.terminal.start()
+            await rig.up(sessions=len(rig.heard.ups) + 1)
+            for parts in junk:
+                stranger.send_multipart(parts)
+            assert (await rig.do("c1", open_())).state is ExecutionState.DONE
+            assert stranger.poll(0) == 0
+        finally:
+            context.destroy(linger=0)
+
+    async def test_a_recorded_knock_wins_a_greeting_and_no_more(self, terminal: EaTerminal) -> None:
+        """A knock can be played again; the greeting that it wins is of use to nobody without the key."""
+        heard = RecordingListener()
+        broker = zmq_broker(terminal)
+        knock = b'{"v":1,"from":"terminal","here":"command","boot":"' + secrets.token_hex(16).encode() + b'"}'
+        context = zmq.Context()
+        try:
+            stranger = context.socket(zmq.DEALER)
+            stranger.connect(f"tcp://127.0.0.1:{terminal.command_port}")
+            stranger.send_multipart([knock, seal(terminal.key, knock)])
+            async with running(broker, heard):
+                await heard.until(heard.has_session)
+                said = [await asyncio.to_thread(stranger.recv_multipart)]
+                for number in range(3):
+                    # An old answer and a foreign trade, from a connection that was greeted.
+                    theft = encode_request(
+                        Request(
+                            "open", id=number, sid=broker.session_id, epoch=99, ts=0, ttl=10**15, cid="theft"
+                        )
+                    )
+                    stranger.send_multipart([theft, seal(terminal.key, theft)])
+                answer = await broker.send(command("c1", open_()), TERMS)
+                assert answer.state is ExecutionState.DONE
+                while stranger.poll(0):
+                    said.append(stranger.recv_multipart())
+                assert all(b'"cmd":"hello"' in body for body, _mac in said)
+                assert TAG.encode() not in b"".join(body for body, _mac in said)
+                assert heard.downs == []
+        finally:
+            context.destroy(linger=0)
