@@ -14,6 +14,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from app.domain.commands import ACTION_NAMES, Keep
 from app.domain.errors import InvalidValue, JournalDamaged
 from app.domain.results import CommandResult
 from app.domain.values import CommandId, Magic, Price, Symbol, Ticket, Volume, decimal
+from app.protocol import strict_json
 
 _Encode = Callable[[Any], Any]
 _Decode = Callable[[Any], Any]
@@ -50,7 +52,9 @@ def instant_text(value: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`; sorts as text. Raises InvalidValue for a time without a zone."""
     if value.tzinfo is None:
         raise InvalidValue("at", "must carry a time zone")
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def instant(text: object) -> datetime:
@@ -163,13 +167,16 @@ def _record(kind: type[Any], left_out: frozenset[str] = frozenset()) -> _Coder:
         for field in fields(kind)
         if field.name in coders and field.default is MISSING and field.default_factory is MISSING
     )
-    plan = tuple((name, coder.encode) for name, coder in coders.items())
+    coded = tuple([(name, coder.encode) for name, coder in coders.items() if coder.encode is not None])
     decoders = {name: coder.decode for name, coder in coders.items()}
 
     def encode(value: Any) -> dict[str, Any]:
-        return {
-            name: getattr(value, name) if code is None else code(getattr(value, name)) for name, code in plan
-        }
+        found = {name: getattr(value, name) for name in names}
+        for name, code in coded:
+            # What is absent needs no form; most fields of most events are.
+            if found[name] is not None:
+                found[name] = code(found[name])
+        return found
 
     def decode(value: object, elsewhere: Mapping[str, Any] | None = None) -> Any:
         if not isinstance(value, dict):
@@ -263,7 +270,7 @@ def _event_coder(kind: type[ev.Event]) -> _EventCoder:
 
 _EVENTS: dict[type[ev.Event], _EventCoder] = {kind: _event_coder(kind) for kind in EVENT_KINDS.values()}
 
-_to_json = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+_to_json = partial(strict_json.encode, ascii_only=True)
 _RESULT = _record(CommandResult)
 
 

@@ -74,7 +74,7 @@ def _fraction(text: str) -> Decimal:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_whole, parse_float=_fraction
 )
-_scan = _DECODER.scan_once
+_scan: Callable[[str, int], tuple[Any, int]] = vars(_DECODER)["scan_once"]
 _PLACE = "\0exact"
 _PLACE_IN_JSON = encode_basestring(_PLACE)
 """Where the fast encoder, which knows no Decimals, leaves room for one."""
