@@ -160,7 +160,7 @@ def _write_config(options: DemoOptions, terminal: dict[str, Any], brain: dict[st
 
 def _watch(brain: Child, folder: Path, view: DemoView) -> dict[str, Any]:
     """Show what goes on until the brain reports. Raises ChildFailed."""
-    with EngineWatch(folder) as engine:
+    with EngineWatch(folder, live=view.live) as engine:
         while True:
             try:
                 message = brain.lines.get(timeout=0.25)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TextIO
 
@@ -13,17 +15,33 @@ from rich.table import Table
 from rich.text import Text
 
 from app.api.client import ApiClient, EngineNotRunning, RequestRefused, find_engine
-from app.api.schemas import SnapshotModel
+from app.api.schemas import PositionModel, StatusModel
 
 _SHOWN_POSITIONS = 8
 
 
-class EngineWatch:
-    """Follows the engine's stream in a thread of its own, as any client of the local API would."""
+LIVE_EVERY = 0.5
+LINES_EVERY = 1.0
+"""Seconds from one look to the next: the engine that is looked at is being measured."""
 
-    def __init__(self, folder: Path) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The engine as it was a moment ago."""
+
+    status: StatusModel
+    positions: tuple[PositionModel, ...]
+    """Asked for only where they are shown."""
+
+
+class EngineWatch:
+    """Asks the engine now and then in a thread of its own, as any client of the local API would."""
+
+    def __init__(self, folder: Path, *, live: bool) -> None:
+        """`live`: a person watches, so positions are asked for too."""
         self._folder = folder
-        self._latest: SnapshotModel | None = None
+        self._live = live
+        self._latest: Glance | None = None
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name="demo watch", daemon=True)
@@ -36,8 +54,8 @@ class EngineWatch:
         self._loop.call_soon_threadsafe(self._end)
         self._thread.join(timeout=5)
 
-    def latest(self) -> SnapshotModel | None:
-        """The engine as it was a moment ago; None: nothing heard yet."""
+    def latest(self) -> Glance | None:
+        """None: nothing heard yet."""
         return self._latest
 
     def _end(self) -> None:
@@ -57,8 +75,11 @@ class EngineWatch:
     async def _follow(self) -> None:
         target = find_engine(self._folder / "engine.json", self._folder / "api.token")
         async with ApiClient(target) as client:
-            async for snapshot in client.follow():
-                self._latest = snapshot
+            while True:
+                status = await client.status()
+                positions = (await client.positions()).positions if self._live else ()
+                self._latest = Glance(status, positions)
+                await asyncio.sleep(LIVE_EVERY if self._live else LINES_EVERY)
 
 
 class DemoView:
@@ -67,33 +88,39 @@ class DemoView:
     def __init__(self, stream: TextIO, commands: int) -> None:
         self._console = Console(file=stream, highlight=False)
         self._commands = commands
-        self._live: Live | None = None
+        self._table: Live | None = None
         self._told = 0
         self._console.print(
             "[bold]Medulla demo[/] - three processes, real sockets, nothing of yours is touched"
         )
 
+    @property
+    def live(self) -> bool:
+        """A person watches."""
+        return self._console.is_terminal
+
     def step(self, name: str, detail: str) -> None:
         self._console.print(f"  [green]✓[/] {name:<20} {detail}")
 
-    def show(self, snapshot: SnapshotModel | None) -> None:
-        if snapshot is None:
+    def show(self, glance: Glance | None) -> None:
+        if glance is None:
             return
-        if not self._console.is_terminal:
-            done = snapshot.counters.executed + snapshot.counters.rejected + snapshot.counters.refused
+        if not self.live:
+            counters = glance.status.counters
+            done = counters.executed + counters.rejected + counters.refused
             if done - self._told >= max(1, self._commands // 5):
                 self._told = done
                 self._console.print(f"  … {done} of {self._commands} commands done")
             return
-        if self._live is None:
-            self._live = Live(console=self._console, refresh_per_second=8, transient=True)
-            self._live.start()
-        self._live.update(Group(_figures(snapshot, self._commands), _positions(snapshot)))
+        if self._table is None:
+            self._table = Live(console=self._console, refresh_per_second=2, transient=True)
+            self._table.start()
+        self._table.update(Group(_figures(glance.status, self._commands), _positions(glance.positions)))
 
     def done(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        if self._table is not None:
+            self._table.stop()
+            self._table = None
 
     def summary(self, result: dict[str, Any]) -> None:
         good = (
@@ -129,7 +156,7 @@ class DemoView:
             )
 
 
-def _figures(snapshot: SnapshotModel, commands: int) -> Table:
+def _figures(snapshot: StatusModel, commands: int) -> Table:
     table = Table(box=None, padding=(0, 2), show_header=False)
     counters, account = snapshot.counters, snapshot.account
     table.add_row("trading", snapshot.status.state, "queue", str(snapshot.queue_depth))
@@ -145,15 +172,13 @@ def _figures(snapshot: SnapshotModel, commands: int) -> Table:
     return table
 
 
-def _positions(snapshot: SnapshotModel) -> Table | Text:
-    if not snapshot.positions:
+def _positions(positions: Sequence[PositionModel]) -> Table | Text:
+    if not positions:
         return Text("no open positions", style="dim")
-    table = Table(
-        title=f"{len(snapshot.positions)} open positions", title_justify="left", box=None, padding=(0, 2)
-    )
+    table = Table(title=f"{len(positions)} open positions", title_justify="left", box=None, padding=(0, 2))
     for heading in ("symbol", "side", "lots", "open", "now", "profit"):
         table.add_column(heading, justify="left" if heading in ("symbol", "side") else "right")
-    for position in snapshot.positions[:_SHOWN_POSITIONS]:
+    for position in positions[:_SHOWN_POSITIONS]:
         table.add_row(
             position.symbol,
             position.side,

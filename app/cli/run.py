@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from typing import Annotated
 
@@ -70,5 +71,8 @@ async def _serve(settings: Settings, exit_with_parent: bool) -> None:
             stop_port=running.stop_port,
             journal=str(settings.journal.path),
         )
+        # What start-up has made never dies: no collection in the middle of a command looks at it again.
+        gc.collect()
+        gc.freeze()
         await running.engine.wait_closed()
         log("ending")
