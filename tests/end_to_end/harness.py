@@ -5,6 +5,7 @@ What they say is kept in files beside their data and shown when a test fails. No
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -208,9 +209,7 @@ class World:
         **more: Mapping[str, Any],
     ) -> None:
         brain: dict[str, Any] = {"url": self.brain.url, "executor_id": self.brain.executor_id}
-        brain |= (
-            {"allow_unsigned": True} if unsigned else {"signing_keys": {KEY_ID: self.brain.public_key}}
-        )
+        brain |= {"allow_unsigned": True} if unsigned else {"signing_keys": {KEY_ID: self.brain.public_key}}
         self._settings = {
             "data_folder": str(self.folder),
             "brain": brain,
@@ -265,6 +264,32 @@ class World:
         assert done.returncode == 0, done.stderr
         found: Line = json.loads(done.stdout)
         return found
+
+    def api(self, method: str, path: str, **body: str) -> tuple[int, Line]:
+        """The local API, as the desktop program uses it; quicker than a command line, for what is not itself the test."""
+        engine = json.loads((self.folder / "engine.json").read_text())
+        connection = http.client.HTTPConnection("127.0.0.1", engine["api_port"], timeout=PATIENCE)
+        token = (self.folder / "api.token").read_text().strip()
+        try:
+            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+            connection.request(method, path, json.dumps(body) if body else None, headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read() or b"{}")
+        finally:
+            connection.close()
+
+    def release(self) -> None:
+        """Trading again after a stop, through the local API; as often as a late press of the same stop undoes it."""
+        self.stop_file.unlink(missing_ok=True)
+        until(self._is_released, "active after reset and resume")
+
+    def _is_released(self) -> bool:
+        code, asked = self.api("POST", "/reset/challenge")
+        if code == 200:
+            self.api("POST", "/reset", word=asked["word"], note="end of the test", by="tests")
+        self.api("POST", "/resume", by="tests")
+        _code, found = self.api("GET", "/status")
+        return bool(found["status"]["state"] == "ACTIVE" and found["ready"])
 
     def reset_and_resume(self) -> None:
         """The two deliberate steps, and the third act."""

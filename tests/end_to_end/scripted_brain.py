@@ -186,7 +186,13 @@ class ScriptedBrain:
     def sign(self, payload: str, *, key_id: str = KEY_ID) -> Message:
         """PROTOCOL §2.1: Ed25519 over the payload's exact bytes, base64url without padding."""
         signature = base64.urlsafe_b64encode(self._signing.sign(payload.encode())).rstrip(b"=").decode()
-        return {"type": "SIGNED", "keyId": key_id, "alg": "Ed25519", "payload": payload, "signature": signature}
+        return {
+            "type": "SIGNED",
+            "keyId": key_id,
+            "alg": "Ed25519",
+            "payload": payload,
+            "signature": signature,
+        }
 
     def signed(self, message: Message) -> str:
         return json.dumps(self.sign(json.dumps(message)))
@@ -224,6 +230,13 @@ class ScriptedBrain:
         """Within it, `heard(kind, …)` finds only what came after the beginning."""
         after = self.mark()
         yield lambda kind, where=None, **options: self.heard(kind, where, after=after, **options)
+
+    @contextmanager
+    def reconnection(self) -> Iterator[None]:
+        """What is done within it ends the session; afterwards the next one has told its STATE."""
+        after, session = self.mark(), self.sessions
+        yield
+        self.heard("STATE", lambda heard: heard.session > session, after=after)
 
     def mark(self) -> int:
         with self._changed:
@@ -289,10 +302,16 @@ class ScriptedBrain:
             if any(result["result"]["outcome"] == "UNKNOWN" for result in results)
         }
 
-    def acked(self, command_id: str) -> Message:
-        """The first COMMAND_ACK of a command."""
-        self.wait(lambda: bool(self.acks[command_id]), f"COMMAND_ACK of {command_id}")
-        return self.acks[command_id][0]
+    def acked(self, command_id: str, *, nth: int = 1) -> Message:
+        """The nth COMMAND_ACK of a command."""
+        self.wait(lambda: len(self.acks[command_id]) >= nth, f"COMMAND_ACK {nth} of {command_id}")
+        return self.acks[command_id][nth - 1]
+
+    def further(self, ids: Iterable[str]) -> None:
+        """Wait until one more of these commands has ended."""
+        kept = list(ids)
+        already = self.finished(kept)
+        self.wait(lambda: self.finished(kept) > already, "further end of a command", timeout=3 * PATIENCE)
 
     def finished(self, ids: Iterable[str]) -> int:
         """How many of them have ended."""

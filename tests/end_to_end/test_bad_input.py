@@ -61,7 +61,10 @@ def test_json_is_read_strictly(world: World, frame: str, rule: str) -> None:
 
 
 def test_invalid_utf_8_and_binary_frames_are_refused(world: World) -> None:
-    for frame, as_text in ((b'{"type":"GET_STATE","requestId":"\xff"}', True), (b'{"type":"GET_STATE"}', False)):
+    for frame, as_text in (
+        (b'{"type":"GET_STATE","requestId":"\xff"}', True),
+        (b'{"type":"GET_STATE"}', False),
+    ):
         error = refused(world.brain, frame, as_text=as_text)
         assert error["code"] == "INVALID_JSON"
         assert "UTF-8" in error["message"] or "text frame" in error["message"]
@@ -187,8 +190,7 @@ def test_a_known_id_with_other_content_is_a_conflict_and_an_alert(world: World) 
     brain.do(BUY, "conflict-1")
     with brain.listening() as heard:
         brain.order({**BUY, "volume": 0.2}, "conflict-1")
-        brain.wait(lambda: len(brain.acks["conflict-1"]) == 2, "COMMAND_ACK of the second")
-        assert brain.acks["conflict-1"][1]["code"] == "ID_CONFLICT"
+        assert brain.acked("conflict-1", nth=2)["code"] == "ID_CONFLICT"
         assert heard("ALERT")["code"] == "ID_CONFLICT"
     [deal] = world.ledger("conflict-1")
     assert deal["volume"] == Decimal("0.1")
@@ -217,20 +219,16 @@ def test_a_clock_that_is_off_refuses_entries_alone(world: World) -> None:
     ticket = brain.do(BUY)["result"]["ticket"]
     try:
         brain.ahead = 30.0
-        next_session(brain)
+        with brain.reconnection():
+            brain.hang_up()
         assert outcome(brain.do(BUY, timestamp=ago(-30))) == "turned away CLOCK_SKEW"
         close = {"action": "CLOSE_POSITION", "ticket": ticket}
         assert outcome(brain.do(close, timestamp=ago(-30))) == "EXECUTED"
     finally:
         brain.ahead = 0.0
-        next_session(brain)
+        with brain.reconnection():
+            brain.hang_up()
     assert outcome(brain.do(BUY)) == "EXECUTED"
-
-
-def next_session(brain: ScriptedBrain) -> None:
-    after, session = brain.mark(), brain.sessions
-    brain.hang_up()
-    brain.heard("STATE", lambda m: m.session > session, after=after)
 
 
 def test_after_all_of_this_only_good_commands_are_in_the_books(world: World) -> None:
@@ -263,8 +261,7 @@ def test_without_keys_an_account_that_is_not_served_is_unknown(make_world: MakeW
     assert set(ends) == {"EXECUTED", "turned away RATE_LIMITED"}
     world.executor.end()
     world.terminal.kill()
-    after, session = brain.mark(), brain.sessions
-    world.start_executor(ready=False)
-    brain.heard("STATE", lambda m: m.session > session, after=after)
+    with brain.reconnection():
+        world.start_executor(ready=False)
     brain.say(brain.envelope(BUY, "too-early"))
     assert brain.end_of("too-early")["code"] == "NOT_READY"

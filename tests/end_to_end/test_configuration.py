@@ -8,7 +8,6 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import MakeWorld
-from .harness import Process, World, run_medulla
+from .harness import Process, run_medulla
 
 pytestmark = pytest.mark.processes
 
@@ -48,7 +47,9 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, subprocess.CompletedProcess[str]]]:
+def answers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tuple[Path, subprocess.CompletedProcess[str]]]:
     """Every mistake is started at once, two at a time: most of it is Python's own start."""
     folder = tmp_path_factory.mktemp("mistakes")
 
@@ -192,8 +193,10 @@ def test_a_journal_of_a_newer_version(place: Path) -> None:
 
 def test_a_lost_latch_means_halted(place: Path) -> None:
     """A stop might have been in it: a store that was there before and is gone or spoilt is a stop (ARCHITECTURE §5)."""
-    for spoil in (lambda file: file.unlink(), lambda file: file.write_text("{")):
-        spoil(place / "latch.json")
+    for spoilt in (None, "{"):
+        (place / "latch.json").unlink()
+        if spoilt is not None:
+            (place / "latch.json").write_text(spoilt)
         engine = Process("executor", ["run", "--headless", "--config", str(place / "config.yaml")], place)
         try:
             engine.said("started")
@@ -203,13 +206,9 @@ def test_a_lost_latch_means_halted(place: Path) -> None:
             assert engine.end() == 0
 
 
-@pytest.fixture
-def world(make_world: MakeWorld) -> Iterator[World]:
-    yield make_world()
-
-
-def test_a_wrong_key_is_said_to_the_operator_and_costs_no_storm(world: World) -> None:
+def test_a_wrong_key_is_said_to_the_operator_and_costs_no_storm(make_world: MakeWorld) -> None:
     """The brain answers 401: the engine lives, waits for a person, and never shows the key."""
+    world = make_world()
     world.brain.turns_away = True
     world.brain.open()
     world.start_terminal()

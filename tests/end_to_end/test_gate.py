@@ -146,7 +146,6 @@ def test_limits_that_latch_outlive_a_restart_until_a_person_re_enables_them(worl
 
 def _restart_with(world: World, safety: dict[str, Any]) -> None:
     assert world.executor.end() == 0
-    after, session = world.brain.mark(), world.brain.sessions
     world.configure(safety=safety)
-    world.start_executor()
-    world.brain.heard("STATE", lambda m: m.session > session, after=after)
+    with world.brain.reconnection():
+        world.start_executor()

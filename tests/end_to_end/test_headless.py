@@ -76,7 +76,14 @@ def test_the_demo_counts_every_command_once(tmp_path: Path) -> None:
     verified = run_medulla(tmp_path, "journal", "verify", "--journal", str(tmp_path / "kept" / "journal.db"))
     assert verified.returncode == 0, verified.stderr
     listed = run_medulla(
-        tmp_path, "journal", "list", "--json", "--limit", "1000", "--journal", str(tmp_path / "kept" / "journal.db")
+        tmp_path,
+        "journal",
+        "list",
+        "--json",
+        "--limit",
+        "1000",
+        "--journal",
+        str(tmp_path / "kept" / "journal.db"),
     )
     states = [json.loads(line)["state"] for line in listed.stdout.splitlines()]
     assert states.count("EXECUTED") + states.count("PARTIAL") == counted["executed"]

@@ -42,7 +42,13 @@ def commands(rng: random.Random) -> Iterator[Message]:
 
 
 def drive(
-    world: World, ids: list[str], orders: Iterator[Message], *, finished: int, expiry: int = 30_000, window: int = 40
+    world: World,
+    ids: list[str],
+    orders: Iterator[Message],
+    *,
+    finished: int,
+    expiry: int = 30_000,
+    window: int = 40,
 ) -> None:
     """Send, with at most `window` commands open, until `finished` commands have ended."""
     brain = world.brain
@@ -51,8 +57,7 @@ def drive(
         while open_ones < window and len(ids) < COMMANDS:
             ids.append(brain.order(next(orders), expiry=expiry))
             open_ones += 1
-        already = brain.finished(ids)
-        brain.wait(lambda n=already: brain.finished(ids) > n, "further result", timeout=90)
+        brain.further(ids)
 
 
 def judge(world: World, ids: list[str]) -> Counter[str]:
@@ -91,9 +96,8 @@ def test_the_executor_is_killed(make_world: MakeWorld) -> None:
     for moment in sorted(MOMENTS.sample(range(50, 400), 2)):
         drive(world, ids, orders, finished=moment)
         world.executor.kill()
-        session, after = world.brain.sessions, world.brain.mark()
-        world.start_executor()
-        world.brain.heard("STATE", lambda m, n=session: m.session > n, after=after)
+        with world.brain.reconnection():
+            world.start_executor()
         world.brain.send_again(ids)
     drive(world, ids, orders, finished=COMMANDS)
     ends = judge(world, ids)

@@ -94,7 +94,9 @@ def _agrees_with_the_ledger(effects: list[dict[str, Any]], result: Message, row:
             assert (deal["volume"], deal["price"]) == (result["volume"], result["openPrice"]), where
         case "CLOSE_ALL":
             done = [detail for detail in result.get("details", []) if detail["outcome"] == "EXECUTED"]
-            assert {e["ticket"]: e["volume"] for e in effects} == {d["ticket"]: d["volume"] for d in done}, where
+            assert {e["ticket"]: e["volume"] for e in effects} == {d["ticket"]: d["volume"] for d in done}, (
+                where
+            )
         case action:
             effect = {
                 "PLACE_ORDER": "order_placed", "CANCEL_ORDER": "order_cancelled",

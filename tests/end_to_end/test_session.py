@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from .conftest import MakeWorld
-from .harness import World, until
+from .harness import World
 from .scripted_brain import stamp
 
 pytestmark = pytest.mark.processes
@@ -59,8 +59,17 @@ def test_a_signed_command_is_acknowledged_then_answered_with_every_field(world: 
     }  # fmt: skip
     result = end["result"]
     assert set(result) == RESULT_FIELDS
-    assert (result["success"], result["outcome"], result["code"], result["retcode"]) == (True, "EXECUTED", None, 10009)
-    assert (result["volume"], result["requestedVolume"], result["attempts"]) == (Decimal("0.10"), Decimal("0.10"), 1)
+    assert (result["success"], result["outcome"], result["code"], result["retcode"]) == (
+        True,
+        "EXECUTED",
+        None,
+        10009,
+    )
+    assert (result["volume"], result["requestedVolume"], result["attempts"]) == (
+        Decimal("0.10"),
+        Decimal("0.10"),
+        1,
+    )
     assert (end["executorId"], end["strategyId"], end["account"]) == ("exec_e2e", "str_happy", "50012345")
     assert isinstance(result["executionTime"], int)
     [deal] = world.ledger("happy-1")
@@ -113,7 +122,9 @@ def test_account_and_positions_follow_a_trade(world: World) -> None:
         [mine] = [p for p in positions["positions"] if p["ticket"] == ticket]
         assert (mine["symbol"], mine["type"], mine["volume"]) == ("EURUSD", "BUY", Decimal("0.10"))
         account = heard("ACCOUNT_UPDATE")
-        assert {"balance", "equity", "margin", "freeMargin", "marginLevel", "dailyProfit", "currency"} <= set(account.body)
+        assert {"balance", "equity", "margin", "freeMargin", "marginLevel", "dailyProfit", "currency"} <= set(
+            account.body
+        )
 
 
 def test_a_stop_loss_that_is_hit_is_a_trade_event_of_nobodys_command(world: World) -> None:
@@ -169,12 +180,12 @@ def _next_session(world: World) -> list[str]:
     brain = world.brain
     brain.say({"type": "GET_STATE", "timestamp": stamp(), "requestId": f"before {brain.sessions}"})
     brain.heard("STATE", lambda m: m["requestId"] == f"before {brain.sessions}")
-    after, session = brain.mark(), brain.sessions
-    brain.hang_up()
-    until(lambda: brain.sessions > session, "the executor connects again")
-    brain.heard("STATE", lambda m: m.session > session, after=after)
-    brain.say({"type": "GET_STATE", "timestamp": stamp(), "requestId": f"session {session}"})
-    brain.heard("STATE", lambda m: m["requestId"] == f"session {session}", after=after)
+    after = brain.mark()
+    with brain.reconnection():
+        brain.hang_up()
+    request = f"session {brain.sessions}"
+    brain.say({"type": "GET_STATE", "timestamp": stamp(), "requestId": request})
+    brain.heard("STATE", lambda m: m["requestId"] == request, after=after)
     return [m["commandId"] for m in brain.messages[after:] if m["type"] == "EXECUTION_RESULT"]
 
 
@@ -217,5 +228,4 @@ def test_an_unsigned_emergency_stop_is_obeyed_and_only_a_person_resets_it(world:
     assert brain.do(BUY, "after-reset")["result"]["outcome"] == "EXECUTED"
     brain.send_again(waiting)
     for name in waiting:
-        brain.wait(lambda name=name: len(brain.acks[name]) == 2, "the stored answer")
-        assert (brain.acks[name][1]["status"], world.ledger(name)) == ("DUPLICATE", [])
+        assert (brain.acked(name, nth=2)["status"], world.ledger(name)) == ("DUPLICATE", [])

@@ -33,21 +33,25 @@ def running(module_worlds: MakeWorld) -> World:
 @pytest.fixture
 def world(running: World) -> Iterator[World]:
     """Active before and after the test."""
-    assert running.status()["status"]["state"] == "ACTIVE"
+    assert state_of(running) == "ACTIVE"
     yield running
     running.hand("clear_faults")
-    running.reset_and_resume()
+    running.release()
     assert outcome(running.brain.do(BUY)) == "EXECUTED", "trading goes on after reset and resume"
 
 
 def state_of(world: World) -> str:
-    state: str = world.status()["status"]["state"]
+    state: str = world.api("GET", "/status")[1]["status"]["state"]
     return state
 
 
 def stop(world: World, *options: str) -> tuple[int, dict[str, Any]]:
     done = world.medulla("stop", "--reason", "end to end", "--json", *options)
     return done.returncode, json.loads(done.stdout)
+
+
+def is_cancelled(world: World, ticket: int) -> bool:
+    return any(line["effect"] == "order_cancelled" and line["ticket"] == ticket for line in world.ledger())
 
 
 def queue_behind_a_slow_trade(world: World) -> list[str]:
@@ -72,10 +76,7 @@ def test_the_command_line_stops_a_living_engine_and_proves_it(world: World) -> N
     for name in waiting:
         assert outcome(brain.end_of(name)) == "STOPPED STOPPED"
         assert world.ledger(name) == []
-    until(
-        lambda: any(l["effect"] == "order_cancelled" and l["ticket"] == pending for l in world.ledger()),
-        "the pending order is cancelled",
-    )
+    until(lambda: is_cancelled(world, pending), "the pending order is cancelled")
     positions = [p["ticket"] for p in world.hand("state")["positions"]]
     assert str(position) in positions, "positions are left alone unless configured otherwise"
     until(lambda: "terminal acknowledged" in stop(world)[1]["proofs"], "the proof of the terminal")
@@ -85,8 +86,7 @@ def test_the_command_line_stops_a_living_engine_and_proves_it(world: World) -> N
     world.reset_and_resume()
     brain.send_again(waiting)
     for name in waiting:
-        brain.wait(lambda name=name: len(brain.acks[name]) == 2, "the stored answer")
-        assert brain.acks[name][1]["status"] == "DUPLICATE"
+        assert brain.acked(name, nth=2)["status"] == "DUPLICATE"
     assert outcome(brain.do(BUY)) == "EXECUTED"
     for name in waiting:
         assert world.ledger(name) == []
@@ -95,9 +95,9 @@ def test_the_command_line_stops_a_living_engine_and_proves_it(world: World) -> N
 
 def _still_halted_after_a_restart(world: World) -> None:
     world.executor.kill()
-    after, session = world.brain.mark(), world.brain.sessions
-    world.start_executor()
-    hello = world.brain.heard("HELLO", lambda m: m.session > session, after=after)
+    with world.brain.listening() as heard, world.brain.reconnection():
+        world.start_executor()
+        hello = heard("HELLO")
     assert hello["tradingState"] == "HALTED"
     assert state_of(world) == "HALTED"
     assert outcome(world.brain.do(BUY)) == "turned away HALTED"
@@ -113,7 +113,7 @@ def test_a_frozen_engine_is_stopped_behind_its_back(world: World) -> None:
         assert (receipt["terminal_acknowledged"], receipt["stop_file"]) == (True, True)
         assert world.stop_file.exists()
         assert world.hand("state")["stopped"] is True
-        assert any(l["effect"] == "order_cancelled" and l["ticket"] == pending for l in world.ledger())
+        assert is_cancelled(world, pending)
     finally:
         world.executor.thaw()
     until(lambda: state_of(world) == "HALTED", "the thawed engine sees the stop file")
@@ -126,7 +126,11 @@ def test_with_engine_and_terminal_frozen_the_receipt_says_what_is_not_proved(wor
     try:
         code, receipt = stop(world)
         assert code == 1, "not proved is not done"
-        assert (receipt["latched"], receipt["terminal_acknowledged"], receipt["stop_file"]) == (False, False, True)
+        assert (receipt["latched"], receipt["terminal_acknowledged"], receipt["stop_file"]) == (
+            False,
+            False,
+            True,
+        )
         assert any("Algo Trading" in line for line in receipt["todo"])
     finally:
         world.terminal.thaw()
@@ -157,9 +161,8 @@ def test_an_engine_that_starts_after_a_stop_is_halted(world: World) -> None:
     code, receipt = stop(world)
     assert (code, receipt["latched"], receipt["stop_file"]) == (0, False, True)
     assert receipt["terminal_acknowledged"] is True
-    after, session = world.brain.mark(), world.brain.sessions
-    world.start_executor()
-    world.brain.heard("STATE", lambda m: m.session > session, after=after)
+    with world.brain.reconnection():
+        world.start_executor()
     until(lambda: state_of(world) == "HALTED", "halted by the stop file")
 
 
@@ -167,7 +170,9 @@ def test_a_stop_is_heard_through_a_flood_of_the_brain(world: World) -> None:
     brain = world.brain
     with brain.listening() as heard:
         ids = [brain.order(BUY) for _ in range(300)]
-        brain.say({"type": "EMERGENCY_STOP", "timestamp": stamp(), "reason": "in the flood", "closePositions": True})
+        brain.say(
+            {"type": "EMERGENCY_STOP", "timestamp": stamp(), "reason": "in the flood", "closePositions": True}
+        )
         ids += [brain.order(BUY) for _ in range(100)]
         heard("TRADING_STATE", lambda m: m["tradingState"] == "HALTED")
     ends = brain.ends_of(ids)
