@@ -246,7 +246,8 @@ def _done(_answer: Answer) -> None:
 
 def _execution(answer: Answer, order: OrderSlip, quote: Price | None, attempts: int) -> Execution:
     code = answer.retcode
-    if code == Retcode.DONE or (code == Retcode.PLACED and order.cmd == "place"):
+    unchanged = code == Retcode.NO_CHANGES and order.cmd == "modify"  # all is as it was asked to be
+    if code == Retcode.DONE or unchanged or (code == Retcode.PLACED and order.cmd == "place"):
         state = ExecutionState.DONE
     elif code == Retcode.DONE_PARTIAL:
         state = ExecutionState.PARTIAL

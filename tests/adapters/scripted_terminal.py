@@ -14,6 +14,7 @@ from typing import Any
 import zmq
 import zmq.asyncio
 
+from app.adapters.mt5_zmq import Transport
 from app.protocol import strict_json
 from app.protocol.ea_frames import (
     Reply,
@@ -38,6 +39,8 @@ ACCOUNT = {
 
 class ScriptedTerminal:
     """Made by `scripted_terminal()`."""
+
+    transport: Transport = "connect"
 
     def __init__(self) -> None:
         self.key = secrets.token_bytes(32)

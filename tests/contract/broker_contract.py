@@ -235,6 +235,14 @@ class TerminalContract(PortContract):
         assert (await rig.broker.snapshot()).positions == ()
         assert [len(rig.terminal.effects(f"c{number}")) for number in range(1, 6)] == [1] * 5
 
+    async def test_a_change_to_what_is_there_already_is_done(self, rig: ZmqRig) -> None:
+        await rig.up()
+        await rig.terminal.set_price("EURUSD", "1.10000", "1.10010")
+        ticket = ticket_of(await rig.do("c1", open_(stop_loss=Price("1.09000"))))
+        same = await rig.do("c2", ModifyPosition(ticket, stop_loss=Price("1.09000")))
+        assert same.state is ExecutionState.DONE
+        assert rig.terminal.effects("c2") == []
+
     async def test_place_modify_and_cancel_an_order(self, rig: ZmqRig) -> None:
         await rig.up()
         await rig.terminal.set_price("EURUSD", "1.10000", "1.10010")

@@ -105,7 +105,7 @@ async def test_stops_of_a_position_are_set_kept_and_removed(tmp_path: Path) -> N
         (position,) = terminal.life.broker.book.positions.values()
         assert (position.stop_loss, position.take_profit) == (Decimal("1.09500"), None)
         same = await client.ask("modify", change, cid="c-4")
-        assert (same.data["state"], same.data["retcode"]) == ("rejected", 10025)
+        assert (same.data["state"], same.data["retcode"]) == ("done", 10025)
 
 
 async def test_close_all_tells_of_every_position_and_touches_no_order(tmp_path: Path) -> None:
