@@ -149,7 +149,11 @@ async def _stop_thread(
         latch=Latch(status),
         store=store,
         channel=ZmqStopChannel(
-            key=key, command_port=settings.terminal.command_port, identity=identity, clock=clock
+            key=key,
+            command_port=settings.terminal.command_port,
+            stop_port=settings.terminal.stop_port,
+            identity=identity,
+            clock=clock,
         ),
         clock=clock,
         stop_file=settings.stop_file,
@@ -176,6 +180,7 @@ def _engine(
         identity=identity,
         clock=clock,
         answer_timeout=terminal.answer_timeout,
+        transport=terminal.transport,
     )
     core_holder: list[EngineCore] = []
 

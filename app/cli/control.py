@@ -238,6 +238,7 @@ def stop_terminal(
     channel = ZmqStopChannel(
         key=key,
         command_port=settings.terminal.command_port,
+        stop_port=settings.terminal.stop_port,
         identity=Identity(secrets.token_hex(16), settings.brain.executor_id, __version__),
         clock=SystemClock(),
     )

@@ -338,6 +338,7 @@ def _terminal_alone(settings: Settings, remedy: str) -> Check:
     channel = ZmqStopChannel(
         key=key,
         command_port=port,
+        stop_port=settings.terminal.stop_port,
         identity=Identity(secrets.token_hex(16), settings.brain.executor_id, __version__),
         clock=SystemClock(),
     )

@@ -56,7 +56,14 @@ class BrainSettings(_Section):
 
 class TerminalSettings(_Section):
     command_port: Port = Field(5555, description="Port of the EA's command socket on 127.0.0.1.")
-    stream_port: Port = Field(5556, description="Port of the EA's stream socket on 127.0.0.1.")
+    stream_port: Port = Field(
+        5556,
+        description="Port of the EA's stream socket on 127.0.0.1; with `listen`, the port of its stop connection.",
+    )
+    transport: Annotated[Literal["connect", "listen"], Allowed("connect or listen")] = Field(
+        "connect",
+        description="`connect` to an EA that listens; `listen` for the EA without DLL, which connects to both ports.",
+    )
     key_file: FilePath = Field(
         NOT_YET,
         description="Shared secret with the EA; made by whichever side starts first. Default: `terminal.key`.",
@@ -70,6 +77,11 @@ class TerminalSettings(_Section):
     max_attempts: Annotated[int, Whole, Field(ge=1, le=3), Allowed("1, 2 or 3")] = Field(
         3, description="Attempts inside the terminal at a refusal that certainly did nothing."
     )
+
+    @property
+    def stop_port(self) -> int | None:
+        """Where a terminal's stop connection is waited for; None: the terminal listens itself."""
+        return self.stream_port if self.transport == "listen" else None
 
 
 class JournalSettings(_Section):
