@@ -219,8 +219,9 @@ def test_zmtp_as_written(deaf_rig: Rig) -> None:
     ],
 )
 def test_a_server_that_is_none_is_left_and_tried_again(deaf_rig: Rig, answer: bytes) -> None:
-    with RawServer(deaf_rig.terminal.command_port) as server:
-        for connection in [server.accept(), server.accept()]:
+    terminal = deaf_rig.terminal
+    with RawServer(terminal.command_port) as commands, RawServer(terminal.stream_port) as stops:
+        for connection in (commands.accept(), stops.accept()):
             connection.sendall(answer)
             assert is_closed(connection)
             connection.close()

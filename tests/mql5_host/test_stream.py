@@ -66,12 +66,17 @@ def test_ticks_are_conflated_to_the_interval(zmq_rig: Rig) -> None:
     zmq_rig.executor.ask("subscribe", {"symbols": ["EURUSD"], "min_interval": 0})
     zmq_rig.link.event(tick("1.10000"))
     zmq_rig.executor.ask("subscribe", {"symbols": ["EURUSD"], "min_interval": 60_000})
+    assert zmq_rig.link.event(tick("1.10000"))["seq"] == 2  # one of each symbol at once
     for number in range(5):
         zmq_rig.terminal.control(f"price EURUSD 1.2000{number} 1.20020")
     zmq_rig.executor.ask("heartbeat")
     assert not [one for one in zmq_rig.link.events if one["ev"] == "tick"]
+    zmq_rig.terminal.control("permission connected 0")
     zmq_rig.terminal.control("advance 60000")
-    assert zmq_rig.link.event(tick("1.20004"))["seq"] == 2
+    zmq_rig.link.event(lambda one: one["ev"] == "heartbeat" and not one["data"]["permissions"]["connected"])
+    assert not [one for one in zmq_rig.link.events if one["ev"] == "tick"]
+    zmq_rig.terminal.control("permission connected 1")
+    assert zmq_rig.link.event(tick("1.20004"))["seq"] == 3
 
 
 def test_lossless_ticks_miss_none(rig: Rig) -> None:
@@ -106,9 +111,8 @@ def test_pending_orders_through_their_life(rig: Rig) -> None:
     assert (placed["cid"], placed["order_ticket"], placed["order"]["price"]) == ("c1", order, "1.09000")
     rig.executor.ask("modify", {"target": "order", "ticket": order, "price": "1.08"}, "c2")
     assert rig.link.trade_event("order_modified")["order"]["price"] == "1.08000"
-    for _ in range(
-        16
-    ):  # in steps, with a sign of life between: nothing is streamed over one connection to nobody
+    # In steps, with a sign of life between: over one connection nothing is streamed to nobody.
+    for _ in range(16):
         rig.terminal.control("advance 4000")
         assert rig.executor.ask("heartbeat")["ok"]
     assert rig.link.trade_event("order_expired")["order"] is None
@@ -116,7 +120,23 @@ def test_pending_orders_through_their_life(rig: Rig) -> None:
     second = rig.executor.place("c3")["data"]["order"]
     rig.terminal.control("price EURUSD 1.08990 1.09000")
     assert rig.link.trade_event("order_triggered")["order_ticket"] == second
-    assert rig.link.trade_event("deal")["cid"] == "c3"
+    filled = rig.link.trade_event("deal")
+    assert ("cid" in filled, filled["order_ticket"], filled["order"]) == (False, second, None)
+
+
+def test_a_netting_reversal_ends_the_old_ticket_first(zmq_rig: Rig) -> None:
+    zmq_rig.terminal.control("account margin 0")
+    old = zmq_rig.executor.open("c1")["data"]["position"]
+    zmq_rig.link.trade_event("deal")
+    new = zmq_rig.executor.open("c2", side="SELL", volume="0.30")["data"]["position"]
+    gone = zmq_rig.link.event(lambda one: one["ev"] == "trade")["data"]
+    assert (gone["kind"], gone["position_ticket"], gone["position"]) == ("position_modified", old, None)
+    turned = zmq_rig.link.trade_event("deal")
+    assert (turned["deal"]["entry"], turned["position_ticket"], turned["position"]["side"]) == (
+        "inout",
+        new,
+        "SELL",
+    )
 
 
 def test_a_stop_limit_order_turns_into_a_limit_order(zmq_rig: Rig) -> None:

@@ -394,7 +394,8 @@ def test_positions_of_others_are_left_alone(make_rig: RigMaker) -> None:
 
 
 def test_positions_of_others_are_touched_when_told_so(make_rig: RigMaker) -> None:
-    for number, inputs in enumerate(({"InpTouchForeign": True}, {"InpOwnMagics": "5, 0-3"})):
+    choices: list[dict[str, object]] = [{"InpTouchForeign": True}, {"InpOwnMagics": "5, 0-3"}]
+    for number, inputs in enumerate(choices):
         rig = make_rig("Medulla", **inputs)
         foreign = rig.terminal.control("by_hand EURUSD 0 0.5").strip()
         assert rig.executor.close(f"c{number}", foreign)["data"]["state"] == "done"

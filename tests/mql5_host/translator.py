@@ -61,7 +61,7 @@ class Translator:
     def __init__(self, include_folder: Path) -> None:
         self._include_folder = include_folder
         self._sources: list[Path] = []
-        self._types: set[str] = set()
+        self._types: frozenset[str] = frozenset()
         self._handlers: set[str] = set()
         self._inputs: list[str] = []
 

@@ -150,9 +150,12 @@ bool CCommands::Admit(const uchar &peer[],const SRequest &request,int &session)
          Refused(peer,request,"SESSION_TAKEN","another executor is connected to this terminal","");
          return(false);
         }
+      g_sessions.Hear(session);
       g_sessions.Activate(session);
       session=g_sessions.Find(request.sid);
      }
+   else
+      g_sessions.Hear(session);
    // durable before anything else; where the disk refuses, the gate refuses new trades
    if(command)
       g_latch.RaiseEpoch(request.epoch);

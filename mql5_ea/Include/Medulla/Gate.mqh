@@ -27,7 +27,7 @@ private:
    bool              IsStoppedFor(const SMandate &mandate,const bool reduces);
    bool              LimitsAllow(const string symbol,const double volume,const bool has_stop_loss,SExecution &execution);
    bool              PlatformAllows(SExecution &execution) const;
-   bool              SessionAllows(const SMandate &mandate,const bool entry,SExecution &execution) const;
+   bool              SessionAllows(const SMandate &mandate,SExecution &execution) const;
 public:
    bool              CheckStopFile() const;
    bool              Allows(const SMandate &mandate,const string cmd,SExecution &execution);
@@ -56,7 +56,7 @@ bool CGate::IsStoppedFor(const SMandate &mandate,const bool reduces)
    return(g_latch.IsStopped() && !mandate.by_stop && !(mandate.operator_asked && reduces));
   }
 
-bool CGate::SessionAllows(const SMandate &mandate,const bool entry,SExecution &execution) const
+bool CGate::SessionAllows(const SMandate &mandate,SExecution &execution) const
   {
    if(mandate.by_stop)
       return(true);
@@ -71,7 +71,7 @@ bool CGate::SessionAllows(const SMandate &mandate,const bool entry,SExecution &e
       Refuse(execution,"EPOCH_TOO_LOW","sent before the last reset");
       return(false);
      }
-   if(entry && g_sessions.IsSilent(session))
+   if(g_sessions.IsSilent(session))
      {
       Refuse(execution,"EXECUTOR_SILENT","the executor was silent for too long; a fresh session is needed");
       return(false);
@@ -126,7 +126,7 @@ bool CGate::Allows(const SMandate &mandate,const string cmd,SExecution &executio
       Refuse(execution,"STOPPED","the terminal is stopped: "+g_latch.Reason());
       return(false);
      }
-   if(!SessionAllows(mandate,entry,execution))
+   if(!SessionAllows(mandate,execution))
       return(false);
    if((g_ledger.IsBroken() && !g_ledger.Reopen()) || (entry && !g_latch.Retry()))
      {

@@ -440,16 +440,16 @@ int COrders::Fillings(const STrade &trade,ENUM_ORDER_TYPE_FILLING &fillings[]) c
    int count=0;
    if(pending)
       fillings[count++]=ORDER_FILLING_RETURN;
-   if((flags&SYMBOL_FILLING_FOK)!=0)
-      fillings[count++]=ORDER_FILLING_FOK;
    if((flags&SYMBOL_FILLING_IOC)!=0)
       fillings[count++]=ORDER_FILLING_IOC;
+   if((flags&SYMBOL_FILLING_FOK)!=0)
+      fillings[count++]=ORDER_FILLING_FOK;
    if(!pending && ExecutionOf(trade.symbol)!=SYMBOL_TRADE_EXECUTION_MARKET)
       fillings[count++]=ORDER_FILLING_RETURN;
    if(count==0)
      {
-      fillings[count++]=ORDER_FILLING_FOK;
       fillings[count++]=ORDER_FILLING_IOC;
+      fillings[count++]=ORDER_FILLING_FOK;
      }
    ArrayResize(fillings,count);
    return(count);

@@ -17,7 +17,7 @@ struct SSession
    string            instance;
    bool              is_command;
    bool              is_active;
-   bool              is_silent;       // was unheard for too long: no new trades until a fresh session
+   bool              is_silent;       // was unheard for too long: no trades until a fresh session
    long              last_id;
    long              last_heard;      // monotonic ms
    long              opened;          // monotonic ms
@@ -39,6 +39,7 @@ public:
    bool              IsActive(const int i) const { return(m_sessions[i].is_active); }
    bool              IsSilent(const int i) const;
    bool              Accept(const int i,const long id);
+   void              Hear(const int i);
    long              Deadline(const int i,const long ts,const long ttl) const;
    bool              IsTakenFrom(const string instance) const;
    void              OpenPending(const string sid,const string instance,const bool command,const long ts);
@@ -78,9 +79,14 @@ bool CSessions::Accept(const int i,const long id)
    if(id<=m_sessions[i].last_id)
       return(false);
    m_sessions[i].last_id=id;
+   return(true);
+  }
+
+//--- only what was admitted breaks a silence
+void CSessions::Hear(const int i)
+  {
    m_sessions[i].is_silent=(m_sessions[i].is_active && IsSilent(i));
    m_sessions[i].last_heard=MonotonicMs();
-   return(true);
   }
 
 //--- monotonic ms after which a request may not begin: its `ts` runs on the session clock. Never later than ttl from now,

@@ -63,10 +63,10 @@ bool CTicks::Subscribe(const string wire,const long min_interval,const bool loss
       ArrayResize(m_items,i+1,16);
       m_items[i].last_msc=0;
       m_items[i].same_msc=0;
-      m_items[i].last_bid=0.0;
-      m_items[i].last_ask=0.0;
-      m_items[i].sent_at=0;
      }
+   m_items[i].last_bid=0.0;   // one tick at once, whatever was sent before
+   m_items[i].last_ask=0.0;
+   m_items[i].sent_at=MonotonicMs()-min_interval;
    m_items[i].wire=wire;
    m_items[i].symbol=symbol;
    m_items[i].min_interval=min_interval;
@@ -137,8 +137,11 @@ void CTicks::PumpLossless(const int i)
      }
   }
 
+//--- without a connection prices are old
 void CTicks::Pump()
   {
+   if(!IsConnected())
+      return;
    for(int i=0; i<ArraySize(m_items); i++)
       if(m_items[i].lossless)
          PumpLossless(i);

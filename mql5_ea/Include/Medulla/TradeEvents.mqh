@@ -24,6 +24,7 @@ struct SKnownOrder
 struct SKnownPosition
   {
    ulong             ticket;
+   ulong             identifier;
    double            sl;
    double            tp;
    bool              seen;
@@ -42,6 +43,8 @@ private:
    bool              WasPublished(const ulong deal) const;
    void              Remember(const ulong deal);
    void              PublishDeal(const ulong deal);
+   void              PublishReversal(const ulong identifier,const ulong ticket);
+   bool              IsPendingOrder(const ulong order) const;
    void              CompareDeals();
    void              CompareOrders();
    void              ComparePositions();
@@ -144,15 +147,47 @@ void CTradeEvents::PublishDeal(const ulong deal)
    else
      {
       ulong identifier=(ulong)HistoryDealGetInteger(deal,DEAL_POSITION_ID);
-      JsonPutText(members,"kind","deal");
-      members+=CidMember((ulong)HistoryDealGetInteger(deal,DEAL_ORDER),HistoryDealGetString(deal,DEAL_COMMENT));
-      JsonPut(members,"deal",DealJson(deal));
+      ulong order=(ulong)HistoryDealGetInteger(deal,DEAL_ORDER);
       ulong ticket=PositionOfIdentifier(identifier);
+      bool  pending=IsPendingOrder(order);
+      if((ENUM_DEAL_ENTRY)HistoryDealGetInteger(deal,DEAL_ENTRY)==DEAL_ENTRY_INOUT)
+         PublishReversal(identifier,ticket);
+      JsonPutText(members,"kind","deal");
+      if(!pending)
+         members+=CidMember(order,HistoryDealGetString(deal,DEAL_COMMENT));
+      JsonPut(members,"deal",DealJson(deal));
+      if(pending)
+        {
+         JsonPutText(members,"order_ticket",TicketText(order));
+         JsonPut(members,"order","null");
+        }
       JsonPutText(members,"position_ticket",TicketText(ticket));
       JsonPut(members,"position",PositionSelectByTicket(ticket) ? PositionJson() : "null");
      }
    JsonPut(members,"account",AccountJson());
    g_wire.Publish("trade","trade",JsonObject(members));
+  }
+
+//--- a deal that a pending order made is the order's, not a command's
+bool CTradeEvents::IsPendingOrder(const ulong order) const
+  {
+   return(HistoryOrderSelect(order) && IsPendingKind((ENUM_ORDER_TYPE)HistoryOrderGetInteger(order,ORDER_TYPE)));
+  }
+
+//--- a netting reversal gives the position another ticket: the old one is gone
+void CTradeEvents::PublishReversal(const ulong identifier,const ulong ticket)
+  {
+   for(int k=ArraySize(m_positions)-1; k>=0; k--)
+     {
+      if(m_positions[k].identifier!=identifier || m_positions[k].ticket==ticket)
+         continue;
+      string members="";
+      JsonPutText(members,"kind","position_modified");
+      JsonPutText(members,"position_ticket",TicketText(m_positions[k].ticket));
+      JsonPut(members,"position","null");
+      ArrayRemove(m_positions,k,1);
+      g_wire.Publish("trade","trade",JsonObject(members));
+     }
   }
 
 void CTradeEvents::PublishOrder(const string kind,const ulong ticket,const string state)
@@ -242,6 +277,7 @@ void CTradeEvents::ComparePositions()
          known=ArraySize(m_positions);
          ArrayResize(m_positions,known+1,16);
          m_positions[known].ticket=ticket;
+         m_positions[known].identifier=(ulong)PositionGetInteger(POSITION_IDENTIFIER);
         }
       m_positions[known].seen=true;
       m_positions[known].sl=sl;

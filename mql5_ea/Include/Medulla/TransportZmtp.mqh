@@ -10,6 +10,7 @@
 
 #define PEER_COMMAND 0
 #define PEER_STOP    1
+#define ANNOUNCE_MS  1000
 
 class CTransport
   {
@@ -22,14 +23,15 @@ private:
    bool              m_open;
    bool              m_command_greeted;
    bool              m_stop_greeted;
-   ulong             m_announce_at;
+   ulong             m_command_at;    // when to announce again, ms
+   ulong             m_stop_at;
    ulong             m_heard_at;
    uchar             m_command_here[];
    uchar             m_command_mac[];
    uchar             m_stop_here[];
    uchar             m_stop_mac[];
 public:
-                     CTransport() { m_host=""; m_port=0; m_stop_port=0; m_open=false; m_command_greeted=false; m_stop_greeted=false; m_announce_at=0; m_heard_at=0; }
+                     CTransport();
    string            Name() const { return("Medulla EA (no DLL)"); }
    bool              Open(const string host,const int command_port,const int stream_port,string &problem);
    void              Close();
@@ -42,6 +44,19 @@ public:
    void              Reply(const uchar &peer[],const uchar &body[],const uchar &mac[]);
    void              Publish(const string topic,const uchar &body[],const uchar &mac[]);
   };
+
+CTransport::CTransport()
+  {
+   m_host="";
+   m_port=0;
+   m_stop_port=0;
+   m_open=false;
+   m_command_greeted=false;
+   m_stop_greeted=false;
+   m_command_at=0;
+   m_stop_at=0;
+   m_heard_at=0;
+  }
 
 bool CTransport::Open(const string host,const int command_port,const int stream_port,string &problem)
   {
@@ -83,14 +98,15 @@ void CTransport::Pump()
    m_stop_greeted=m_stop_greeted && m_stop.IsUp();
    m_command.Connect(m_host,m_port);
    m_stop.Connect(m_host,m_stop_port);
-   if(GetTickCount64()<m_announce_at)
-      return;
-   bool both_up=(m_command.IsUp() && m_stop.IsUp());
-   m_announce_at=GetTickCount64()+(both_up ? 1000 : 100);
-   if(m_command.IsUp() && !m_command_greeted)
-      m_command.Send(m_command_here,m_command_mac);
-   if(m_stop.IsUp() && !m_stop_greeted)
-      m_stop.Send(m_stop_here,m_stop_mac);
+   ulong now=GetTickCount64();
+   if(m_command.IsUp() && !m_command_greeted && now>=m_command_at && m_command.Send(m_command_here,m_command_mac))
+      m_command_at=now+ANNOUNCE_MS;
+   if(m_stop.IsUp() && !m_stop_greeted && now>=m_stop_at && m_stop.Send(m_stop_here,m_stop_mac))
+      m_stop_at=now+ANNOUNCE_MS;
+   if(!m_command.IsUp())
+      m_command_at=0;
+   if(!m_stop.IsUp())
+      m_stop_at=0;
   }
 
 void CTransport::Greeted(const uchar &peer[])

@@ -107,7 +107,7 @@ private:
   void notify(mql::ENUM_TRADE_TRANSACTION_TYPE type, uint64_t deal, uint64_t order, uint64_t position,
               const std::string &symbol);
   void effect(const char *kind, uint64_t ticket, const std::string &symbol, const std::string &side, double volume,
-              double price, const std::string &comment, int reason);
+              double price, const std::string &comment, int reason, const std::string &more = "");
 };
 
 Broker &broker();

@@ -84,7 +84,7 @@ static std::string intent_on_disk() {
 }
 
 void Broker::effect(const char *kind, uint64_t ticket, const std::string &symbol, const std::string &side, double volume,
-                    double price, const std::string &comment, int reason) {
+                    double price, const std::string &comment, int reason, const std::string &more) {
   static const char *names[] = {"client", "client", "client", "expert", "sl", "tp", "so"};
   if (options.effects_file.empty()) return;
   std::string cid = reason == DEAL_REASON_EXPERT ? intent_on_disk() : "";
@@ -92,7 +92,7 @@ void Broker::effect(const char *kind, uint64_t ticket, const std::string &symbol
   file << "{\"seq\":" << ++effect_seq_ << ",\"time\":" << clock.wall_ms() << ",\"effect\":\"" << kind << "\",\"cid\":"
        << (cid.empty() ? "null" : quoted(cid)) << ",\"ticket\":\"" << ticket << "\",\"symbol\":" << quoted(symbol)
        << ",\"side\":\"" << side << "\",\"volume\":\"" << number(volume) << "\",\"price\":\"" << number(price)
-       << "\",\"reason\":\"" << names[reason] << "\",\"comment\":" << quoted(comment) << "}" << std::endl;
+       << "\",\"reason\":\"" << names[reason] << "\",\"comment\":" << quoted(comment) << more << "}" << std::endl;
 }
 
 Deal Broker::book(const MqlTradeRequest &request, uint64_t order, uint64_t position, int entry, double volume, double price,
@@ -113,7 +113,9 @@ Deal Broker::book(const MqlTradeRequest &request, uint64_t order, uint64_t posit
   filled.setup_ms = filled.done_ms = done.time_ms;
   if (std::none_of(order_history.begin(), order_history.end(), [&](const Order &o) { return o.ticket == order; }))
     order_history.push_back(filled);
-  effect("deal", done.ticket, done.symbol, request.type == ORDER_TYPE_BUY ? "BUY" : "SELL", volume, price, to_utf8(request.comment), reason);
+  static const char *entries[] = {"in", "out", "inout", "out_by"};
+  effect("deal", done.ticket, done.symbol, request.type == ORDER_TYPE_BUY ? "BUY" : "SELL", volume, price, to_utf8(request.comment), reason,
+         ",\"order\":\"" + std::to_string(order) + "\",\"position\":\"" + std::to_string(position) + "\",\"entry\":\"" + entries[entry] + "\"");
   notify(TRADE_TRANSACTION_DEAL_ADD, done.ticket, order, position, done.symbol);
   return done;
 }
