@@ -1,0 +1,95 @@
+"""How numbers, times and spans are written: thousands spaced, real minus signs, tabular. Pure; no Qt."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+
+MINUS = "−"
+SPACE = "\u202f"
+"""Narrow and not breakable: between thousands."""
+NONE = "–"
+
+
+class Zone(Enum):
+    """In whose time moments are shown."""
+
+    LOCAL = "local"
+    UTC = "UTC"
+
+
+def number(value: Decimal, places: int | None = None, *, signed: bool = False) -> str:
+    """`-1234.5` as `−1 234.50`. `places` None: the digits the value came with, not more."""
+    if places is None:
+        exponent = value.as_tuple().exponent
+        places = max(0, -exponent) if isinstance(exponent, int) else 0
+    text = f"{abs(value):,.{places}f}".replace(",", SPACE)
+    is_zero = not any(digit in "123456789" for digit in text)
+    if value < 0 and not is_zero:
+        return MINUS + text
+    return f"+{text}" if signed and not is_zero else text
+
+
+def money(value: Decimal | None, *, signed: bool = False) -> str:
+    """Account currency, two places."""
+    return NONE if value is None else number(value, 2, signed=signed)
+
+
+def lots(value: Decimal | None) -> str:
+    """At least two places; more if the volume has them."""
+    return NONE if value is None else number(value, max(2, digits_of(value)))
+
+
+def price(value: Decimal | None, digits: int) -> str:
+    return NONE if value is None else number(value, digits)
+
+
+def plain(value: Decimal) -> str:
+    """Without trailing zeros: for limits and percentages."""
+    trimmed = value.normalize()
+    return number(trimmed, digits_of(trimmed))
+
+
+def digits_of(*values: Decimal | None) -> int:
+    """Most places behind the point among the values."""
+    exponents = [value.as_tuple().exponent for value in values if value is not None]
+    return max((-exponent for exponent in exponents if isinstance(exponent, int) and exponent < 0), default=0)
+
+
+def milliseconds(value: float | None) -> str:
+    if value is None:
+        return NONE
+    if value >= 10_000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+def span(seconds: float) -> str:
+    """`2 m`, `1 h 12 m`, `3 d 4 h`."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86_400
+    if minutes < 60:
+        return f"{minutes} m"
+    return f"{hours} h {minutes % 60:02} m" if hours < 24 else f"{days} d {hours % 24} h"
+
+
+def in_zone(moment: datetime, zone: Zone) -> datetime:
+    return moment.astimezone(UTC) if zone is Zone.UTC else moment.astimezone()
+
+
+def clock(moment: datetime, zone: Zone, *, fine: bool = False) -> str:
+    """Time of day; `fine`: with milliseconds."""
+    text = in_zone(moment, zone)
+    return f"{text:%H:%M:%S}.{text.microsecond // 1000:03}" if fine else f"{text:%H:%M:%S}"
+
+
+def day_and_clock(moment: datetime, zone: Zone) -> str:
+    return f"{in_zone(moment, zone):%Y-%m-%d %H:%M:%S}"
+
+
+def count(amount: int, one: str, many: str | None = None) -> str:
+    """`1 position`, `5 positions`."""
+    return f"{number(Decimal(amount))} {one if amount == 1 else many or one + 's'}"

@@ -1,0 +1,232 @@
+"""Starts and ends the desktop process: application, loop, session, window, tray, and what happens to a fault nobody caught."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+from PySide6.QtCore import QElapsedTimer, QMessageLogContext, QObject, QSettings, QtMsgType, Signal, qInstallMessageHandler
+from PySide6.QtWidgets import QApplication
+from qasync import QEventLoop
+
+from app.api.client import Target
+from app.api.stop_client import StopPaths, TerminalStop
+from app.gui.icons import state_icon
+from app.gui.leave_dialog import LeaveDialog
+from app.gui.log_panes import LogTail
+from app.gui.session import EngineSession, EngineState, StartedEngine
+from app.gui.single_instance import SingleInstance
+from app.gui.stopping import EmergencyStop
+from app.gui.theme import FOLLOW, Theme
+from app.gui.tray import Tray
+from app.gui.window import MainWindow, WindowOptions
+from app.settings import Settings
+
+LogFault = Callable[[str, BaseException | None], None]
+_QUIET_MS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class DesktopOptions:
+    """What the command line hands in: everything that this room may not know itself."""
+
+    settings: Settings
+    program: tuple[str, ...]
+    program_options: tuple[str, ...]
+    find: Callable[[], Target]
+    start_engine: Callable[[], StartedEngine]
+    end_engine: Callable[[], None]
+    """Ask the engine to end in good order. Raises OSError."""
+    terminal_stop: TerminalStop
+    now: Callable[[], datetime]
+    log_fault: LogFault
+
+
+def window_options(options: DesktopOptions) -> WindowOptions:
+    settings = options.settings
+    return WindowOptions(
+        state_file=settings.state_folder / "desktop.ini",
+        stop_file=settings.stop_file,
+        stop_closes_positions=settings.safety.stop_closes_positions,
+        program=options.program,
+        program_options=options.program_options,
+    )
+
+
+def application(arguments: Sequence[str] = ("medulla",)) -> QApplication:
+    """The one application object of this process."""
+    present = QApplication.instance()
+    app = present if isinstance(present, QApplication) else QApplication(list(arguments))
+    app.setApplicationName("Medulla")
+    app.setApplicationDisplayName("Medulla")
+    app.setDesktopFileName("medulla")
+    app.setWindowIcon(state_icon())
+    return app
+
+
+def run_desktop(options: DesktopOptions) -> int:
+    """Until the person leaves. Returns the exit code."""
+    app = application()
+    app.setQuitOnLastWindowClosed(False)
+    alone = SingleInstance(options.settings.state_folder)
+    if not alone.is_first():
+        return 0
+    loop = QEventLoop(app)
+    with loop:
+        faults = Faults(options.log_fault)
+        faults.install(loop)
+        try:
+            loop.run_until_complete(_live(options, app, loop, alone, faults))
+        finally:
+            alone.close()
+            faults.remove()
+    return 0
+
+
+async def _live(
+    options: DesktopOptions,
+    app: QApplication,
+    loop: asyncio.AbstractEventLoop,
+    alone: SingleInstance,
+    faults: Faults,
+) -> None:
+    desktop = Desktop(options, app, loop)
+    alone.raised.connect(desktop.window.come_forward)
+    faults.told.connect(lambda text: desktop.session.notice.emit("bad", text))
+    desktop.start()
+    try:
+        await desktop.left.wait()
+    finally:
+        await desktop.close()
+
+
+class Desktop:
+    """The parts of a running desktop, and how they end."""
+
+    def __init__(self, options: DesktopOptions, app: QApplication, loop: asyncio.AbstractEventLoop) -> None:
+        self._options = options
+        settings = options.settings
+        made_for = window_options(options)
+        kept = QSettings(str(made_for.state_file), QSettings.Format.IniFormat)
+        self.theme = Theme(app, str(kept.value("window/colours", FOLLOW)))
+        self.session = EngineSession(loop, options.find, options.start_engine)
+        paths = StopPaths(settings.runtime_file, settings.api.token_file, settings.stop_file)
+        self.stop = EmergencyStop(paths, options.now, options.terminal_stop)
+        self.window = MainWindow(made_for, self.theme, self.session, self.stop)
+        self.tray = Tray()
+        self.log_tail = LogTail(settings.log.folder / "engine.log")
+        self.left = asyncio.Event()
+        self.leave_dialog: LeaveDialog | None = None
+        self._join()
+
+    def _join(self) -> None:
+        window, tray = self.window, self.tray
+        self.session.picture.connect(tray.show_picture)
+        self.session.link.connect(tray.show_link)
+        self.log_tail.told.connect(window.log.add)
+        self.log_tail.told.connect(window.alerts.hear)
+        window.alerts.raised.connect(tray.tell)
+        tray.shown.connect(window.come_forward)
+        tray.stop.connect(window.press_stop)
+        tray.leave.connect(self._ask_to_leave)
+        window.leaving.connect(self._ask_to_leave)
+
+    def start(self) -> None:
+        self.window.show()
+        self.tray.show()
+        self.log_tail.start()
+        self.session.start()
+
+    async def close(self) -> None:
+        """In order: no more questions, no more reading, the stop carried through, then the windows."""
+        await self.session.close()
+        self.log_tail.close()
+        self.window.journal.call_off()
+        self.stop.close()
+        self.tray.close()
+        self.window.let_close()
+        self.window.close()
+
+    def _ask_to_leave(self) -> None:
+        self.window.come_forward()
+        if self.leave_dialog is not None:
+            self.leave_dialog.raise_()
+            return
+        connected = self.session.state.state in {EngineState.CONNECTED, EngineState.SILENT}
+        dialog = LeaveDialog(
+            self.window.picture, tray=self.tray.available, engine=connected, parent=self.window
+        )
+        self.leave_dialog = dialog
+        dialog.hidden.connect(self.window.hide)
+        dialog.left.connect(self.left.set)
+        dialog.ended.connect(self._end_engine)
+        dialog.destroyed.connect(self._forget_dialog)
+        dialog.open()
+
+    def _forget_dialog(self) -> None:
+        self.leave_dialog = None
+
+    def _end_engine(self) -> None:
+        try:
+            self._options.end_engine()
+        except OSError as fault:
+            self.session.notice.emit("bad", f"The engine could not be ended: {fault.strerror or fault}. It runs on.")
+            return
+        self.left.set()
+
+
+class Faults(QObject):
+    """Whatever nobody caught is logged with its traceback and told in one line; the window goes on. Trading is not in this process."""
+
+    told = Signal(str)
+
+    def __init__(self, log: LogFault) -> None:
+        super().__init__()
+        self._log = log
+        self._quiet: dict[str, QElapsedTimer] = {}
+
+    def install(self, loop: asyncio.AbstractEventLoop) -> None:
+        sys.excepthook = self._hook
+        threading.excepthook = lambda args: self._note("thread", args.exc_value)
+        sys.unraisablehook = lambda args: self._note("clean-up", args.exc_value)
+        loop.set_exception_handler(lambda _loop, context: self._loop_fault(context))
+        qInstallMessageHandler(self._qt_message)
+
+    def remove(self) -> None:
+        sys.excepthook = sys.__excepthook__
+        threading.excepthook = threading.__excepthook__
+        sys.unraisablehook = sys.__unraisablehook__
+        qInstallMessageHandler(None)
+
+    def _hook(
+        self, _kind: type[BaseException], fault: BaseException, _trace: TracebackType | None
+    ) -> None:
+        self._note("window", fault)
+
+    def _loop_fault(self, context: dict[str, Any]) -> None:
+        fault = context.get("exception")
+        self._note(str(context.get("message", "loop")), fault if isinstance(fault, BaseException) else None)
+
+    def _qt_message(self, kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+        if kind not in {QtMsgType.QtDebugMsg, QtMsgType.QtInfoMsg}:
+            self._log(f"qt: {text}", None)
+
+    def _note(self, where: str, fault: BaseException | None) -> None:
+        """The same fault at most once in five seconds: a bad paint comes thousands of times."""
+        name = f"{where}: {type(fault).__name__}: {fault}"
+        since = self._quiet.get(name)
+        if since is not None and since.elapsed() < _QUIET_MS:
+            return
+        timer = QElapsedTimer()
+        timer.start()
+        if len(self._quiet) > 100:
+            self._quiet.clear()
+        self._quiet[name] = timer
+        self._log(name, fault)
+        self.told.emit("The window met a fault of its own; trading is not affected. It is in desktop.log.")

@@ -1,0 +1,199 @@
+"""The table that a trader sees: draws prepared rows, sorts, filters, copies, and says what will stand there while it is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QGuiApplication, QKeySequence, QPainter, QPen
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from app.gui.row_model import RowModel
+from app.gui.rows import Cell, Column, Row
+from app.gui.theme import Theme, number_font
+from app.gui.tones import Tone
+
+_PADDING = 8
+
+
+class RowDelegate(QStyledItemDelegate):
+    """Draws a cell from the row that was prepared for it: no question to the model, no formatting, cached colours."""
+
+    def __init__(self, model: RowModel, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._theme = theme
+        self._font = number_font()
+        self._strong = number_font(bold=True)
+        self._metrics = QFontMetrics(self._font)
+        self._pens: dict[Tone, QPen] = {}
+        self._brushes: dict[str, QBrush] = {}
+        self._line = QPen()
+        theme.changed.connect(self._colours)
+        self._colours()
+
+    def _colours(self) -> None:
+        tones = self._theme.tones
+        self._pens = {tone: QPen(QColor(tones.of(tone))) for tone in Tone}
+        self._brushes = {
+            name: QBrush(QColor(colour))
+            for name, colour in (("row", tones.row), ("panel", tones.panel), ("chosen", tones.chosen))
+        }
+        self._line = QPen(QColor(tones.line))
+
+    @property
+    def row_height(self) -> int:
+        return self._metrics.height() + 10
+
+    def sizeHint(  # noqa: N802 - Qt's name
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> QSize:
+        cell = self._model.shown[index.row()].cells[index.column()]
+        return QSize(self._metrics.horizontalAdvance(cell.text) + 2 * _PADDING, self.row_height)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        place, section = index.row(), index.column()
+        if place >= len(self._model.shown):
+            return
+        cell = self._model.shown[place].cells[section]
+        rect = option.rect  # type: ignore[attr-defined]  # PySide6's stubs leave out what the option inherits
+        chosen = bool(option.state & QStyle.StateFlag.State_Selected)  # type: ignore[attr-defined]
+        name = "chosen" if chosen else ("row" if place % 2 else "panel")
+        painter.fillRect(rect, self._brushes[name])
+        painter.setPen(self._line)
+        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        if cell.line:
+            self._draw_line(painter, QRectF(rect).adjusted(_PADDING, 5, -_PADDING, -5), cell)
+            return
+        inner = rect.adjusted(_PADDING, 0, -_PADDING, 0)
+        painter.setFont(self._strong if cell.tone is Tone.STRONG else self._font)
+        pen = self._pens[Tone.PLAIN if chosen and cell.tone is Tone.DIM else cell.tone]
+        painter.setPen(pen)
+        if cell.pill:
+            self._draw_pill(painter, QRectF(inner), cell)
+            return
+        right = self._model.columns[section].right
+        side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
+        text = cell.text
+        if self._metrics.horizontalAdvance(text) > inner.width():
+            text = self._metrics.elidedText(text, Qt.TextElideMode.ElideRight, inner.width())
+        painter.drawText(inner, side | Qt.AlignmentFlag.AlignVCenter, text)
+
+    def _draw_pill(self, painter: QPainter, rect: QRectF, cell: Cell) -> None:
+        text = self._metrics.elidedText(cell.text, Qt.TextElideMode.ElideRight, int(rect.width()) - 16)
+        width = self._metrics.horizontalAdvance(text) + 16
+        height = self._metrics.height() + 2
+        outline = QRectF(rect.left(), rect.center().y() - height / 2, width, height)
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.drawRoundedRect(outline, height / 2, height / 2)
+        painter.restore()
+        painter.drawText(outline, Qt.AlignmentFlag.AlignCenter, text)
+
+    def _draw_line(self, painter: QPainter, rect: QRectF, cell: Cell) -> None:
+        low, high = min(cell.line), max(cell.line)
+        tall = (high - low) or 1.0
+        wide = rect.width() / max(1, len(cell.line) - 1)
+        points = [
+            QPointF(rect.left() + step * wide, rect.bottom() - (value - low) / tall * rect.height())
+            for step, value in enumerate(cell.line)
+        ]
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(self._theme.tones.accent), 1.2))
+        painter.drawPolyline(points)
+        painter.restore()
+
+
+class RowView(QTableView):
+    """A table over a RowModel. `activated_row` on Enter or double click; `menu_wanted` with the chosen rows."""
+
+    activated_row = Signal(object)
+    menu_wanted = Signal(object, object)
+
+    def __init__(self, columns: Sequence[Column], theme: Theme, name: str) -> None:
+        super().__init__()
+        self.rows = RowModel(columns, self)
+        self.setModel(self.rows)
+        self._delegate = RowDelegate(self.rows, theme, self)
+        self.setItemDelegate(self._delegate)
+        self.setAccessibleName(name)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.setTabKeyNavigation(False)
+        self.customContextMenuRequested.connect(
+            lambda where: self.menu_wanted.emit(self.chosen(), self.viewport().mapToGlobal(where))
+        )
+        self.activated.connect(self._activate)
+        self._shape(columns)
+        theme.changed.connect(self.viewport().update)
+
+    def _shape(self, columns: Sequence[Column]) -> None:
+        vertical, header = self.verticalHeader(), self.horizontalHeader()
+        vertical.hide()
+        vertical.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        vertical.setDefaultSectionSize(self._delegate.row_height)
+        header.setHighlightSections(False)
+        header.setSectionsMovable(True)
+        header.setMinimumSectionSize(36)
+        header.setStretchLastSection(True)
+        header.setSortIndicatorShown(True)
+        header.setSortIndicatorClearable(True)
+        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        header.setSectionsClickable(True)
+        header.sortIndicatorChanged.connect(self.rows.sort)
+        metrics = QFontMetrics(number_font(bold=True))
+        for place, column in enumerate(columns):
+            width = max(metrics.horizontalAdvance(column.widest), metrics.horizontalAdvance(column.title) + 8)
+            header.resizeSection(place, width + 2 * _PADDING + 2)
+
+    def chosen(self) -> list[Row]:
+        """The selected rows, from the top."""
+        places = sorted({index.row() for index in self.selectionModel().selectedRows()})
+        return [self.rows.shown[place] for place in places]
+
+    def choose_key(self, key: str) -> None:
+        """Select the row of that key, if it is shown."""
+        for place, row in enumerate(self.rows.shown):
+            if row.key == key:
+                self.selectRow(place)
+                return
+
+    def copy(self) -> None:
+        """Selected rows to the clipboard, tabs between cells; without a selection all of them."""
+        rows = self.chosen() or self.rows.shown
+        lines = ["\t".join(column.title for column in self.rows.columns)]
+        lines += ["\t".join(cell.text for cell in row.cells) for row in rows]
+        QGuiApplication.clipboard().setText("\n".join(lines))
+
+    def keyPressEvent(self, event: object) -> None:  # noqa: N802 - Qt's name
+        if event.matches(QKeySequence.StandardKey.Copy):  # type: ignore[attr-defined]
+            self.copy()
+            return
+        super().keyPressEvent(event)  # type: ignore[arg-type]
+
+    def _activate(self, index: QModelIndex) -> None:
+        self.activated_row.emit(self.rows.shown[index.row()])
+
+
+def strong(font: QFont) -> QFont:
+    """The same, bold."""
+    bold = QFont(font)
+    bold.setBold(True)
+    return bold

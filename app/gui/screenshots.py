@@ -1,0 +1,228 @@
+"""Renders the window in its states to PNG, off the screen and from canned pictures: for review and for the README."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from math import sin
+from pathlib import Path
+
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import QApplication, QWidget
+
+from app.api.client import EngineNotRunning, Target
+from app.api.schemas import SnapshotModel
+from app.api.stop_client import StopAttempt, StopPaths, StopReport
+from app.gui import canned
+from app.gui.keys import KeysDialog
+from app.gui.leave_dialog import LeaveDialog
+from app.gui.log_panes import LogLine
+from app.gui.session import EngineSession, EngineState, StartedEngine
+from app.gui.stopping import EmergencyStop
+from app.gui.theme import DARK_CHOICE, LIGHT_CHOICE, Theme
+from app.gui.trade_dialogs import CloseDialog, StopsDialog
+from app.gui.window import MainWindow, WindowOptions
+
+_STATES: dict[str, Callable[[], SnapshotModel]] = {
+    "connected": canned.connected,
+    "degraded": canned.degraded,
+    "paused": canned.paused,
+    "halted": canned.halted,
+    "limit-tripped": canned.limit_tripped,
+    "first-start": canned.first_start,
+    "empty": canned.empty,
+    "200-positions": canned.many_positions,
+}
+
+
+class StillSession(EngineSession):
+    """A session that asks nobody."""
+
+    def __init__(self) -> None:
+        def find() -> Target:
+            raise EngineNotRunning("a picture has no engine")
+
+        def start() -> StartedEngine:
+            raise OSError("a picture starts nothing")
+
+        super().__init__(asyncio.new_event_loop(), find, start)
+
+    def stand(self, state: EngineState, words: str) -> None:
+        self._say(state, words)
+
+    def end(self) -> None:
+        self._loop.close()
+
+
+class StillWindow:
+    """The real window with a canned picture in it."""
+
+    def __init__(self, folder: Path, theme: Theme) -> None:
+        nowhere = folder / "nowhere"
+        self.session = StillSession()
+        self.stop = EmergencyStop(
+            StopPaths(nowhere / "engine.json", nowhere / "token", nowhere / "STOP"),
+            lambda: canned.AT,
+            lambda _reason, _closing, _timeout: (False, "no terminal here"),
+        )
+        options = WindowOptions(folder / "desktop.ini", nowhere / "STOP", False, ("medulla",), ())
+        self.window = MainWindow(options, theme, self.session, self.stop)
+
+    def show(self, picture: SnapshotModel) -> None:
+        self.session.stand(EngineState.CONNECTED, "connected")
+        self.window.take(picture)
+        if picture.status.state == "HALTED":
+            self.stop.reported.emit(_report())
+            self.window.have_receipt(canned.halted_receipt())
+        settle()
+
+    def close(self) -> None:
+        self.window.let_close()
+        self.window.close()
+        self.window.deleteLater()
+        settle()
+        self.session.end()
+
+
+def settle() -> None:
+    """Let layouts and paints happen."""
+    for _ in range(6):
+        QApplication.processEvents()
+
+
+def render(folder: Path, app: QApplication, *, scale: float = 1.0) -> list[Path]:
+    """Every state, light and dark, at `scale`. Returns the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for colours in (LIGHT_CHOICE, DARK_CHOICE):
+        theme = Theme(app, colours)
+        for name, make in _STATES.items():
+            picture = make()
+            still = StillWindow(folder, theme)
+            still.window.resize(1440, 900)
+            still.window.show()
+            _give_past(still.window, picture)
+            still.show(picture)
+            if name == "limit-tripped":
+                still.window.panes_docked.bring("alerts")
+            still.window.panes_docked.share_room()
+            settle()
+            written.append(_save(still.window, folder, f"{name}-{colours}", scale))
+            if name == "connected" and scale == 1.0:
+                written += _others(still, folder, colours)
+            still.close()
+        (folder / "desktop.ini").unlink(missing_ok=True)
+        written.append(_without_engine(folder, theme, colours, scale))
+    (folder / "desktop.ini").unlink(missing_ok=True)
+    return written
+
+
+def _others(still: StillWindow, folder: Path, colours: str) -> list[Path]:
+    """The panes behind tabs, a small screen, and the dialogs."""
+    window, written = still.window, []
+    for right, left, bottom in (("latency", "orders", "log"), ("market", "journal", "alerts")):
+        for name in (right, left, bottom):
+            window.panes_docked.bring(name)
+        settle()
+        written.append(_save(window, folder, f"panes-{left}-{colours}", 1.0))
+    window.panes_docked.lay_out()
+    window.resize(1024, 576)
+    settle()
+    window.panes_docked.share_room()
+    settle()
+    written.append(_save(window, folder, f"small-1024x576-{colours}", 1.0))
+    picture = canned.connected()
+    dialogs: dict[str, QWidget] = {
+        "dialog-close": CloseDialog(picture.positions[0], window),
+        "dialog-stops": StopsDialog(picture.positions[0], window),
+        "dialog-keys": KeysDialog(window),
+        "dialog-leave": LeaveDialog(picture, tray=True, engine=True, parent=window),
+    }
+    for name, dialog in dialogs.items():
+        dialog.show()
+        settle()
+        written.append(_save(dialog, folder, f"{name}-{colours}", 1.0))
+        dialog.close()
+    return written
+
+
+def _without_engine(folder: Path, theme: Theme, colours: str, scale: float) -> Path:
+    still = StillWindow(folder, theme)
+    still.window.resize(1440, 900)
+    still.window.show()
+    _give_past(still.window, canned.connected())
+    still.show(canned.connected())
+    still.session.stand(EngineState.SILENT, "the engine has not answered for 6 s")
+    still.stop.reported.emit(_unproved())
+    settle()
+    file = _save(still.window, folder, f"engine-hangs-stop-pressed-{colours}", scale)
+    still.close()
+    return file
+
+
+def _save(widget: QWidget, folder: Path, name: str, scale: float) -> Path:
+    size = widget.size()
+    pixmap = QPixmap(QSize(round(size.width() * scale), round(size.height() * scale)))
+    pixmap.setDevicePixelRatio(scale)
+    widget.render(pixmap)
+    file = folder / (f"{name}.png" if scale == 1.0 else f"{name}-{scale * 100:.0f}.png")
+    pixmap.save(str(file))
+    return file
+
+
+def _give_past(window: MainWindow, picture: SnapshotModel) -> None:
+    """A morning's equity, some ticks and some log, as if the window had been open."""
+    if picture.account is None:
+        return
+    if picture.positions:
+        last = float(picture.account.equity)
+        begin = last - float(picture.daily_profit or 0)
+        steps = 240
+        for step in range(steps):
+            share = step / steps
+            wave = sin(step / 9) * 14 + sin(step / 23) * 22
+            fall = max(0.0, 1.9 - share * 1.3 + sin(step / 12) * 0.5)
+            at = picture.at - timedelta(minutes=(steps - step) * 1.5)
+            window.equity.add(at, begin + (last - begin) * share + wave * (1 - share), fall)
+    for step in range(60):
+        window.market.notice(canned.moved(picture, step))
+    lines = [
+        _log(4, "started", api_port=5557, stop_port=41231),
+        _log(3, "brain_connected", session="s_1"),
+        _log(2, "ready", positions=5, orders=2),
+        _log(1, "alert", severity="warning", code="OUTCOME_UNKNOWN", message="cmd-9f1b has an unknown outcome; the terminal is asked"),
+    ]
+    if picture.daily_profit is not None and picture.daily_profit < 0:
+        message = "the limit daily_loss has tripped: loss 312.40 of the broker's day is above max_daily_loss 300.00"
+        lines.append(_log(0, "alert", severity="critical", code="LIMIT_TRIPPED", message=message))
+    window.log.add(lines)
+    window.alerts.hear(lines)
+
+
+def _log(minutes: int, event: str, **fields: object) -> LogLine:
+    return LogLine(100 - minutes, canned.AT - timedelta(minutes=minutes), "info", event, dict(fields))
+
+
+def _report() -> StopReport:
+    receipt = canned.halted_receipt()
+    return StopReport(True, True, False, 7, receipt.proofs, (), (StopAttempt("stop socket", True, "latched"),))
+
+
+def _unproved() -> StopReport:
+    return StopReport(
+        engine_latched=False,
+        terminal_stopped=True,
+        stop_file_written=True,
+        epoch=None,
+        proofs=("stop file written: C:\\Users\\ann\\AppData\\Local\\Medulla\\STOP", "terminal acknowledged"),
+        todo=(),
+        attempts=(
+            StopAttempt("stop socket", False, "timed out"),
+            StopAttempt("local API", False, "timed out"),
+            StopAttempt("stop file", True, "written"),
+            StopAttempt("terminal", True, "acknowledged"),
+        ),
+    )
+

@@ -1,0 +1,392 @@
+"""The main window: puts the parts together and carries what is clicked to the session or to the stop. No rule is decided here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QActionGroup, QCloseEvent
+from PySide6.QtWidgets import QLabel, QMainWindow, QMenuBar, QVBoxLayout, QWidget
+
+from app.api.schemas import SnapshotModel, StopReceiptModel
+from app.api.stop_client import StopReport
+from app.gui import formats, keys, words
+from app.gui.acts import TradingActs
+from app.gui.commands_pane import CommandsPane
+from app.gui.docks import PaneDocks
+from app.gui.formats import Zone
+from app.gui.halt_banner import HaltBanner, StopStory, story_of_picture, story_of_report
+from app.gui.icons import state_icon
+from app.gui.journal_pane import JournalPane
+from app.gui.log_panes import AlertsPane, LogPane
+from app.gui.market_pane import MarketPane
+from app.gui.notice_line import NoticeLine
+from app.gui.pane import Pane, TablePane
+from app.gui.plots import EquityPane, LatencyPane
+from app.gui.positions_pane import OrdersPane, PositionsPane
+from app.gui.safety_pane import SafetyPane
+from app.gui.session import EngineLink, EngineSession, EngineState
+from app.gui.stopping import EmergencyStop
+from app.gui.theme import DARK_CHOICE, FOLLOW, LIGHT_CHOICE, Theme
+from app.gui.top_bar import TopBar
+
+FRAME_MS = 66
+"""Pictures that come faster than an eye can use them are folded into one."""
+_RECEIPT_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOptions:
+    """What the window needs to know of the configuration."""
+
+    state_file: Path
+    """Where its size and layout are remembered."""
+    stop_file: Path
+    stop_closes_positions: bool
+    program: tuple[str, ...]
+    """How `medulla` is started."""
+    program_options: tuple[str, ...]
+    """Which configuration it is given."""
+
+
+class MainWindow(QMainWindow):
+    """`leaving` when the person closes it: whoever owns the program asks what is to become of the engine."""
+
+    leaving = Signal()
+
+    def __init__(self, options: WindowOptions, theme: Theme, session: EngineSession, stop: EmergencyStop) -> None:
+        super().__init__()
+        self._options = options
+        self._theme = theme
+        self._session = session
+        self._stop = stop
+        self._picture: SnapshotModel | None = None
+        self._waiting: SnapshotModel | None = None
+        self._receipt: StopReceiptModel | None = None
+        self._report: StopStory | None = None
+        self._zone = Zone.LOCAL
+        self._may_close = False
+        self.setWindowTitle("Medulla")
+        self.setWindowIcon(state_icon())
+        self.setMinimumSize(960, 540)
+        self._make_panes()
+        self._make_head()
+        self.panes_docked = PaneDocks(
+            self,
+            (
+                (self.positions, self.orders, self.journal),
+                (self.equity, self.latency),
+                (self.commands, self.alerts, self.log),
+                (self.safety, self.market),
+            ),
+        )
+        self._make_status_line()
+        self.acts = TradingActs(self, session, options.stop_file)
+        self._make_menus()
+        self._keys = keys.bind(self, self.act)
+        self._join()
+        self._frame = QTimer(self)
+        self._frame.setSingleShot(True)
+        self._frame.setInterval(FRAME_MS)
+        self._frame.timeout.connect(self._draw)
+        self._receipts = QTimer(self)
+        self._receipts.setInterval(_RECEIPT_MS)
+        self._receipts.timeout.connect(self._ask_receipt)
+        self._recall()
+
+    # ------------------------------------------------------------ parts
+
+    def _make_panes(self) -> None:
+        theme = self._theme
+        self.positions = PositionsPane(theme)
+        self.orders = OrdersPane(theme)
+        self.commands = CommandsPane(theme)
+        self.safety = SafetyPane(theme)
+        self.market = MarketPane(theme)
+        self.equity = EquityPane(theme)
+        self.latency = LatencyPane(theme)
+        self.alerts = AlertsPane(theme)
+        self.log = LogPane(theme)
+        self.journal = JournalPane(theme, self._options.program, self._options.program_options)
+        self.panes: tuple[Pane, ...] = (
+            self.positions,
+            self.orders,
+            self.commands,
+            self.safety,
+            self.market,
+            self.equity,
+            self.latency,
+            self.alerts,
+            self.log,
+            self.journal,
+        )
+
+    def _make_head(self) -> None:
+        """Menu, banner, figures and notices: above the docks, where nothing docked can cover them."""
+        head = QWidget()
+        column = QVBoxLayout(head)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        self.menus = QMenuBar()
+        self.banner = HaltBanner()
+        self.top = TopBar(self._theme, closes_positions=self._options.stop_closes_positions)
+        self.engine_line = NoticeLine(self._theme, "Start the engine")
+        self.engine_line.away.hide()
+        self.notices = NoticeLine(self._theme)
+        for widget in (self.menus, self.banner, self.top, self.engine_line, self.notices):
+            column.addWidget(widget)
+        self.setMenuWidget(head)
+
+    def _make_status_line(self) -> None:
+        bar = self.statusBar()
+        bar.setSizeGripEnabled(False)
+        self.figures = QLabel()
+        self.clock = QLabel()
+        bar.addWidget(self.figures, 1)
+        bar.addPermanentWidget(self.clock)
+
+    def _make_menus(self) -> None:
+        engine = self.menus.addMenu("&Engine")
+        self.start_action = engine.addAction("Start the engine", self._session.start_engine)
+        engine.addAction("Try the brain again now", self.acts.retry_brain)
+        engine.addSeparator()
+        engine.addAction("Leave…\tCtrl+Q", self.close)
+        trading = self.menus.addMenu("&Trading")
+        trading.addAction("Pause entries, or resume\tF9", self.acts.pause_or_resume)
+        trading.addAction("Close all positions…", self.acts.close_all)
+        self.reset_action = trading.addAction("Reset the emergency stop…", self.acts.reset)
+        view = self.menus.addMenu("&View")
+        for name, dock in self.panes_docked.docks.items():
+            shown = dock.toggleViewAction()
+            shown.setText(name.capitalize())
+            view.addAction(shown)
+        view.addSeparator()
+        view.addAction("Default layout\tCtrl+Shift+L", self.default_layout)
+        view.addAction("Times: local or UTC\tCtrl+T", self.toggle_zone)
+        looks = view.addMenu("Colours")
+        self._looks = QActionGroup(self)
+        for choice, text in ((FOLLOW, "As the system"), (LIGHT_CHOICE, "Light"), (DARK_CHOICE, "Dark")):
+            action = QAction(text, self, checkable=True, checked=choice == self._theme.choice)
+            action.triggered.connect(partial(self._theme.choose, choice))
+            self._looks.addAction(action)
+            looks.addAction(action)
+        helps = self.menus.addMenu("&Help")
+        helps.addAction("Keys\tF1", self.show_keys)
+
+    def _join(self) -> None:
+        session, acts = self._session, self.acts
+        session.picture.connect(self.take)
+        session.link.connect(self.show_link)
+        session.notice.connect(self.notices.say)
+        self._stop.reported.connect(self._reported)
+        self.top.stop_block.pressed.connect(self.press_stop)
+        self.top.pause.connect(acts.pause_or_resume)
+        self.top.resume.connect(acts.pause_or_resume)
+        self.banner.close_all.connect(acts.close_all)
+        self.banner.reset.connect(acts.reset)
+        self.engine_line.button.clicked.connect(session.start_engine)
+        self.positions.close_wanted.connect(acts.close_position)
+        self.positions.change_wanted.connect(acts.change)
+        self.positions.close_all_wanted.connect(acts.close_all)
+        self.orders.cancel_wanted.connect(acts.cancel_order)
+        self.orders.change_wanted.connect(acts.change)
+        self.commands.history_wanted.connect(self.show_history)
+        self.journal.history_wanted.connect(self.show_history)
+        self.commands.acknowledge_wanted.connect(acts.acknowledge)
+        self.safety.reenable_wanted.connect(acts.reenable)
+        self.show_link(session.state)
+
+    # ------------------------------------------------------------ what the engine says
+
+    @property
+    def picture(self) -> SnapshotModel | None:
+        return self._picture
+
+    @property
+    def zone(self) -> Zone:
+        return self._zone
+
+    def take(self, picture: SnapshotModel) -> None:
+        """A newer picture; a stop is shown at once, all else with the next frame."""
+        before = self._picture.status.state if self._picture is not None else ""
+        self._picture = self._waiting = picture
+        if picture.status.state != before:
+            self._state_changed(picture)
+        elif not self._frame.isActive():
+            self._frame.start()
+
+    def _state_changed(self, picture: SnapshotModel) -> None:
+        self._receipt = None
+        if picture.status.state == "HALTED":
+            self._receipts.start()
+            self._ask_receipt()
+        else:
+            self._receipts.stop()
+            self._report = None
+        self._draw()
+
+    def _draw(self) -> None:
+        picture, self._waiting = self._waiting, None
+        if picture is None:
+            return
+        if self._session.state.state not in {EngineState.SILENT, EngineState.LOST}:
+            self.top.show_picture(picture)
+        self._show_banner()
+        for pane in self.panes:
+            pane.take(picture)
+        self._show_figures(picture)
+        self.setWindowTitle(words.title(picture))
+        self.setWindowIcon(state_icon(picture.status.state))
+
+    def show_link(self, link: EngineLink) -> None:
+        """Connected again: the engine's line goes; anything else: it says what is known."""
+        connected = link.state is EngineState.CONNECTED
+        idle = link.state in {EngineState.NONE, EngineState.LOST}
+        self.engine_line.button.setVisible(idle)
+        self.start_action.setEnabled(idle)
+        if connected:
+            self.engine_line.hide()
+            if self._picture is not None:
+                self._waiting = self._picture
+                self._draw()
+        else:
+            kind = "info" if link.state in {EngineState.SEARCHING, EngineState.STARTING} else "warning"
+            self.engine_line.say(kind, f"{link.words[:1].upper()}{link.words[1:]}.", stays=True)
+            self.top.show_link(link)
+            self._show_banner()
+
+    def _show_figures(self, picture: SnapshotModel) -> None:
+        total = next((row for row in picture.latencies if row.hop == "total"), None)
+        parts = []
+        if total is not None:
+            parts.append(f"answers p50 {formats.milliseconds(total.p50)} · p99 {formats.milliseconds(total.p99)}")
+        counters = picture.counters
+        parts += [
+            f"queue {picture.queue_depth}",
+            f"executed {counters.executed + counters.partial}",
+            f"refused or rejected {counters.refused + counters.rejected + counters.turned_away}",
+        ]
+        if picture.unknown_commands:
+            parts.append(f"? unknown {len(picture.unknown_commands)}")
+        self.figures.setText("      ".join(parts))
+        self.clock.setText(f"{formats.clock(picture.at, self._zone)} {self._zone.value}")
+
+    # ------------------------------------------------------------ the stop
+
+    def press_stop(self) -> None:
+        """At once, in a thread of its own."""
+        self._stop.press()
+
+    def _reported(self, report: StopReport) -> None:
+        at = formats.clock(self._stop.pressed_at, self._zone)
+        self._report = story_of_report(report, at)
+        self._show_banner()
+        if report.engine_latched:
+            self._ask_receipt()
+
+    def _ask_receipt(self) -> None:
+        if self._session.state.state is EngineState.CONNECTED:
+            self._session.ask("Stop", lambda client: client.stop_receipt(), self.have_receipt, lambda _why: None)
+
+    def have_receipt(self, receipt: StopReceiptModel) -> None:
+        """What the engine has proved so far."""
+        self._receipt = receipt
+        self._show_banner()
+
+    def _show_banner(self) -> None:
+        picture = self._picture
+        connected = self._session.state.state is EngineState.CONNECTED
+        if picture is not None and connected and picture.status.state == "HALTED":
+            self.banner.tell(story_of_picture(picture, self._receipt, self._zone), len(picture.positions))
+        else:
+            self.banner.tell(self._report, 0)
+
+    # ------------------------------------------------------------ what the person does
+
+    def act(self, name: str) -> None:
+        """By the names of keys.KEYS."""
+        if name.startswith("pane:"):
+            self.panes_docked.bring(name.removeprefix("pane:"))
+            return
+        {
+            "stop": self.press_stop,
+            "pause_or_resume": self.acts.pause_or_resume,
+            "show_keys": self.show_keys,
+            "filter": self._focus_filter,
+            "toggle_zone": self.toggle_zone,
+            "default_layout": self.default_layout,
+            "leave": self.close,
+        }[name]()
+
+    def show_keys(self) -> None:
+        keys.KeysDialog(self).open()
+
+    def show_history(self, command_id: str) -> None:
+        self.acts.show_history(command_id, self._zone)
+
+    def _focus_filter(self) -> None:
+        focused = self.focusWidget()
+        for pane in self.panes:
+            if isinstance(pane, TablePane) and focused is not None and pane.isAncestorOf(focused):
+                pane.filter.setFocus()
+                return
+        self.positions.filter.setFocus()
+
+    def toggle_zone(self) -> None:
+        self._zone = Zone.UTC if self._zone is Zone.LOCAL else Zone.LOCAL
+        for pane in (self.commands, self.alerts, self.log):
+            pane.set_zone(self._zone)
+        self.journal.zone = self._zone
+        if self._picture is not None:
+            self._show_figures(self._picture)
+
+    def default_layout(self) -> None:
+        self.panes_docked.lay_out()
+
+    # ------------------------------------------------------------ coming and going
+
+    def _settings(self) -> QSettings:
+        return QSettings(str(self._options.state_file), QSettings.Format.IniFormat)
+
+    def _recall(self) -> None:
+        kept = self._settings()
+        geometry, layout = kept.value("window/geometry"), kept.value("window/layout")
+        self.resize(1440, 900)
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+        if isinstance(layout, QByteArray) and self.restoreState(layout):
+            self.panes_docked.settle_titles()
+        else:
+            self.panes_docked.share_room()
+        if kept.value("window/zone") == Zone.UTC.value:
+            self.toggle_zone()
+
+    def remember(self) -> None:
+        """Size, layout and choices for the next start."""
+        kept = self._settings()
+        kept.setValue("window/geometry", self.saveGeometry())
+        kept.setValue("window/layout", self.saveState())
+        kept.setValue("window/zone", self._zone.value)
+        kept.setValue("window/colours", self._theme.choice)
+        kept.sync()
+
+    def come_forward(self) -> None:
+        self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def let_close(self) -> None:
+        """The next close is not asked about."""
+        self._may_close = True
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
+        self.remember()
+        if self._may_close:
+            event.accept()
+            return
+        event.ignore()
+        self.leaving.emit()
+
