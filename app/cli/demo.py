@@ -12,6 +12,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ import yaml
 
 from app.cli.console import ExitCode, complain
 from app.cli.demo_audit import Audit, audit
+from app.cli.demo_terminal import DemoTerminal, StartedTerminal, start_terminal
 from app.cli.demo_view import DemoView, EngineWatch
 from app.cli.processes import Child, ChildFailed
 
@@ -34,6 +36,7 @@ class DemoOptions:
     json: bool
     folder: Path
     seed: int
+    terminal: DemoTerminal = DemoTerminal.SIM
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +53,13 @@ def register(app: typer.Typer) -> None:
         ] = False,
         keep: Annotated[Path | None, typer.Option(help="Folder to keep journal, ledger and logs in.")] = None,
         seed: Annotated[int, typer.Option(help="Of the market and of what is sent.")] = 1,
+        terminal: Annotated[
+            DemoTerminal,
+            typer.Option(
+                help="What trades: the simulated terminal, or the Expert Advisor compiled for this machine (with libzmq, or"
+                " without DLL); the latter in a checkout with a C++ compiler only."
+            ),
+        ] = DemoTerminal.SIM,
     ) -> None:
         """Watch the whole thing work: a brain sends signed commands, Medulla executes them, a simulated terminal trades."""
         with ExitStack() as stack:
@@ -59,7 +69,7 @@ def register(app: typer.Typer) -> None:
                 folder = keep.absolute()
                 folder.mkdir(parents=True, exist_ok=True)
             try:
-                code = run_demo(DemoOptions(commands, rate, json_, folder, seed))
+                code = run_demo(DemoOptions(commands, rate, json_, folder, seed, terminal))
             except ChildFailed as fault:
                 complain(f"medulla demo: {fault}")
                 code = ExitCode.FAILED
@@ -70,8 +80,10 @@ def run_demo(options: DemoOptions) -> int:
     """Start, watch, count. Exit code 0 only if every command has its outcome and none was executed twice."""
     view = DemoView(sys.stderr if options.json else sys.stdout, options.commands)
     with ExitStack() as stack:
-        terminal, ledger = _start_terminal(options, stack)
-        view.step("simulated terminal", f"port {terminal['command_port']}")
+        terminal = start_terminal(
+            options.terminal, options.folder, options.seed, partial(_child, stack, options)
+        )
+        view.step(terminal.name, f"port {terminal.command_port}")
         brain_process, brain, api_key = _start_brain(options, stack)
         view.step("web brain", f"port {brain['port']}, signs with {brain['keyId']}")
         config = _write_config(options, terminal, brain)
@@ -87,7 +99,7 @@ def run_demo(options: DemoOptions) -> int:
         report = _watch(brain_process, options.folder, view)
         view.done()
     # Counted after all three have ended: nothing can change any more.
-    result = _result(report, audit(ledger, options.folder / "brain.db"))
+    result = _result(report, audit(terminal.ledger, options.folder / "brain.db"))
     view.summary(result)
     if options.json:
         sys.stdout.write(json.dumps(result) + "\n")
@@ -96,34 +108,16 @@ def run_demo(options: DemoOptions) -> int:
 
 
 def _child(
-    stack: ExitStack, options: DemoOptions, name: str, arguments: list[str], environment: dict[str, str]
+    stack: ExitStack,
+    options: DemoOptions,
+    name: str,
+    arguments: list[str],
+    environment: dict[str, str] | None = None,
+    module: str = "app",
 ) -> Child:
-    child = Child(name, arguments, folder=options.folder, environment=environment)
+    child = Child(name, arguments, folder=options.folder, environment=environment or {}, module=module)
     stack.callback(child.end)
     return child
-
-
-def _start_terminal(options: DemoOptions, stack: ExitStack) -> tuple[dict[str, Any], Path]:
-    ledger = options.folder / "ledger.jsonl"
-    arguments = [
-        "sim",
-        "--command-port",
-        "0",
-        "--stream-port",
-        "0",
-        "--ledger",
-        str(ledger),
-        "--seed",
-        str(options.seed),
-    ]
-    arguments += [
-        "--key-file",
-        str(options.folder / "terminal.key"),
-        "--balance",
-        "100000",
-        "--exit-with-parent",
-    ]
-    return _child(stack, options, "terminal", arguments, {}).wait_for("ready", _READY), ledger
 
 
 def _start_brain(options: DemoOptions, stack: ExitStack) -> tuple[Child, dict[str, Any], str]:
@@ -135,7 +129,7 @@ def _start_brain(options: DemoOptions, stack: ExitStack) -> tuple[Child, dict[st
     return child, child.wait_for("ready", _READY), api_key
 
 
-def _write_config(options: DemoOptions, terminal: dict[str, Any], brain: dict[str, Any]) -> Path:
+def _write_config(options: DemoOptions, terminal: StartedTerminal, brain: dict[str, Any]) -> Path:
     """The demo's own settings: wide throttles, since it sends in seconds what a day of trading sends."""
     config = options.folder / "config.yaml"
     settings = {
@@ -146,8 +140,9 @@ def _write_config(options: DemoOptions, terminal: dict[str, Any], brain: dict[st
             "signing_keys": {brain["keyId"]: brain["publicKey"]},
         },
         "terminal": {
-            "command_port": terminal["command_port"],
-            "stream_port": terminal["stream_port"],
+            "command_port": terminal.command_port,
+            "stream_port": terminal.stream_port,
+            "transport": terminal.transport,
             "key_file": str(options.folder / "terminal.key"),
         },
         "journal": {"path": str(options.folder / "journal.db")},

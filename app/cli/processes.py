@@ -30,10 +30,16 @@ def watch_parent(end: Callable[[], None]) -> None:
 
 
 class Child:
-    """One `medulla …` process: its JSON lines in a queue, its last words kept, its end certain."""
+    """One `medulla …` process, or another module's: its JSON lines in a queue, its last words kept, its end certain."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str]
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        module: str = "app",
     ) -> None:
         self.name = name
         self.lines: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -41,7 +47,7 @@ class Child:
         self._errors = folder / f"{name}.stderr"
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
