@@ -82,6 +82,12 @@ class HostTerminal:
     def ledger(self) -> Path:
         return self.files / f"Medulla/ledger_{LOGIN}.jsonl"
 
+    @property
+    def process_id(self) -> int:
+        if self._process is None:
+            raise BenchError("not running")
+        return self._process.pid
+
     def write_key(self, key: bytes) -> None:
         path = self.files / "Medulla/key.txt"
         path.write_text(key.hex() + "\n")

@@ -48,6 +48,7 @@ def mutations(rng: random.Random, good: bytes) -> bytes:
     return bytes(frame)
 
 
+@pytest.mark.timeout(120 if FRAMES <= 10_000 else 0)
 def test_random_and_mutated_frames(rig: Rig) -> None:
     """Sealed with the right key: what gets past the mac has to be survived by the reader and the checks behind it."""
     rng = random.Random(20260701)
