@@ -52,24 +52,32 @@ def mutations(rng: random.Random, good: bytes) -> bytes:
 def test_random_and_mutated_frames(rig: Rig) -> None:
     """Sealed with the right key: what gets past the mac has to be survived by the reader and the checks behind it."""
     rng = random.Random(20260701)
-    executor, link = rig.executor, rig.link
+    link = rig.link
     rig.terminal.control("clear_stats")
     for number in range(FRAMES):
-        good = executor.body("open", open_args(), f"good{number}")
+        good = rig.executor.body("open", open_args(), f"good{number}")
         body = mutations(rng, good) if rng.random() < 0.8 else rng.randbytes(rng.randint(0, 300))
         mac = seal(link.key, body) if rng.random() < 0.7 else rng.randbytes(rng.choice([0, 31, 32, 33]))
         link.send("command", [body, mac])
-        if number % 200 == 0:
-            link.pump(0)
-            executor.id += 1_000_000
-            assert executor.ask("heartbeat", ts=executor.now())["ok"]
-    executor.id += 1_000_000
-    assert executor.ask("heartbeat")["ok"]
+        if number % 200 == 199:
+            greet_again(rig)
+    greet_again(rig)
     # A mutation that is still a whole, valid open may trade once; no command id may do so twice.
     effects = rig.terminal.effects()
     assert len({effect["cid"] for effect in effects}) == len(effects)
+    print(f"{FRAMES} frames, {len(effects)} of them valid opens; longest turn {longest_turn_ms(rig):.1f} ms")
     assert longest_turn_ms(rig) < LONGEST_TURN_MS
-    assert executor.open("last")["data"]["state"] == "done"
+
+
+def greet_again(rig: Rig) -> None:
+    """A fresh session: a mutation may have raised the epoch or used up the numbers, as a true executor might."""
+    rig.link.pump(0)
+    rig.link.events.clear()
+    executor = Executor(rig.link, instance=rig.executor.instance)
+    assert executor.hello()["ok"]
+    executor.epoch = executor.hello_reply["epoch"]
+    assert executor.ask("heartbeat")["ok"]
+    rig.executor = executor
 
 
 def test_a_stranger_gets_nothing_and_changes_nothing(zmq_rig: Rig) -> None:
