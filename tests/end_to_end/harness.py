@@ -64,8 +64,9 @@ class Process:
         self.lines: list[Line] = []
         self._changed = threading.Condition()
         self._closed = False
-        self._output = folder / f"{name}.stdout"
-        self._errors = folder / f"{name}.stderr"
+        number = 1 + sum(1 for _ in folder.glob(f"{name}.*.stderr"))
+        self._output = folder / f"{name}.{number}.stdout"
+        self._errors = folder / f"{name}.{number}.stderr"
         with self._errors.open("ab") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "app", *arguments],
@@ -265,30 +266,17 @@ class World:
         found: Line = json.loads(done.stdout)
         return found
 
-    def api(self, method: str, path: str, **body: str) -> tuple[int, Line]:
-        """The local API, as the desktop program uses it; quicker than a command line, for what is not itself the test."""
-        engine = json.loads((self.folder / "engine.json").read_text())
-        connection = http.client.HTTPConnection("127.0.0.1", engine["api_port"], timeout=PATIENCE)
-        token = (self.folder / "api.token").read_text().strip()
-        try:
-            headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-            connection.request(method, path, json.dumps(body) if body else None, headers)
-            response = connection.getresponse()
-            return response.status, json.loads(response.read() or b"{}")
-        finally:
-            connection.close()
-
     def release(self) -> None:
         """Trading again after a stop, through the local API; as often as a late press of the same stop undoes it."""
         self.stop_file.unlink(missing_ok=True)
         until(self._is_released, "active after reset and resume")
 
     def _is_released(self) -> bool:
-        code, asked = self.api("POST", "/reset/challenge")
+        code, asked = ask_engine(self.folder, "POST", "/reset/challenge")
         if code == 200:
-            self.api("POST", "/reset", word=asked["word"], note="end of the test", by="tests")
-        self.api("POST", "/resume", by="tests")
-        _code, found = self.api("GET", "/status")
+            ask_engine(self.folder, "POST", "/reset", word=asked["word"], note="end of the test", by="tests")
+        ask_engine(self.folder, "POST", "/resume", by="tests")
+        _code, found = ask_engine(self.folder, "GET", "/status")
         return bool(found["status"]["state"] == "ACTIVE" and found["ready"])
 
     def reset_and_resume(self) -> None:
@@ -303,7 +291,8 @@ class World:
     def close(self) -> None:
         for process in reversed(self.processes):
             if process.process.stdin is not None and not process.process.stdin.closed:
-                process.thaw() if process.alive else None
+                if process.alive:
+                    process.thaw()
                 process.end()
         self.brain.close()
 
@@ -343,6 +332,26 @@ class World:
         for process in self.processes:
             code = process.process.poll()
             yield f"{process.name} (exit code {code})", process.words()
+
+
+def ask_engine(folder: Path, method: str, path: str, **body: str) -> tuple[int, Line]:
+    """The local API, as the desktop program uses it; quicker than a command line, for what is not itself the test."""
+    engine = json.loads((folder / "engine.json").read_text())
+    connection = http.client.HTTPConnection("127.0.0.1", engine["api_port"], timeout=PATIENCE)
+    token = (folder / "api.token").read_text().strip()
+    try:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        connection.request(method, path, json.dumps(body) if body else None, headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read() or b"{}")
+    finally:
+        connection.close()
+
+
+def trading_state(folder: Path) -> str:
+    """ACTIVE, REDUCING or HALTED, of the engine that runs in this folder."""
+    state: str = ask_engine(folder, "GET", "/status")[1]["status"]["state"]
+    return state
 
 
 def run_medulla(

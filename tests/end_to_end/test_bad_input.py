@@ -243,7 +243,7 @@ def test_after_all_of_this_only_good_commands_are_in_the_books(world: World) -> 
     for name, acks in world.brain.acks.items():
         if acks and acks[0]["status"] == "REJECTED":
             assert (journal[name]["state"], journal[name]["code"]) == ("TURNED_AWAY", acks[0]["code"])
-    assert world.brain.sessions == 3, "no bad frame costs the connection"
+    assert world.brain.sessions <= 3, "no bad frame costs the connection; the test of the clock takes two"
 
 
 def test_without_keys_an_account_that_is_not_served_is_unknown(make_world: MakeWorld) -> None:

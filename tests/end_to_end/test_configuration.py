@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import socket
 import sqlite3
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import MakeWorld
-from .harness import Process, run_medulla
+from .harness import Process, run_medulla, trading_state, until
 
 pytestmark = pytest.mark.processes
 
@@ -148,8 +147,7 @@ def test_a_journal_that_another_instance_uses(place: Path) -> None:
         assert done.stderr.count("\n") == 1
         for word in ("journal.db", "in use", str(engine.process.pid)):
             assert word in done.stderr
-        status = run_medulla(place, "status", "--json", "--config", str(place / "config.yaml"))
-        assert json.loads(status.stdout)["status"]["state"] == "ACTIVE", "the first one goes on"
+        assert trading_state(place) == "ACTIVE", "the first one goes on"
     finally:
         assert engine.end() == 0
 
@@ -200,8 +198,8 @@ def test_a_lost_latch_means_halted(place: Path) -> None:
         engine = Process("executor", ["run", "--headless", "--config", str(place / "config.yaml")], place)
         try:
             engine.said("started")
-            status = run_medulla(place, "status", "--json", "--config", str(place / "config.yaml"))
-            assert json.loads(status.stdout)["status"]["state"] == "HALTED"
+            until((place / "engine.json").exists, "the engine announces itself")
+            assert trading_state(place) == "HALTED"
         finally:
             assert engine.end() == 0
 

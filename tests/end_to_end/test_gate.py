@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from .conftest import MakeWorld
-from .harness import World
+from .harness import World, until
 from .scripted_brain import Message, outcome
 
 pytestmark = pytest.mark.processes
@@ -85,7 +85,7 @@ def test_exposure_and_number_of_positions_are_limited(world: World) -> None:
 
 
 def test_an_exit_is_never_held_up_by_a_limit(world: World) -> None:
-    [ticket, *_] = [line["ticket"] for line in world.ledger() if line["symbol"] == "GBPUSD"]
+    ticket = world.brain.do(buy("USDJPY", 0.1, 100))["result"]["ticket"]
     more = world.brain.do({"action": "CLOSE_POSITION", "ticket": ticket, "volume": 9})
     assert outcome(more) == "REJECTED VOLUME_TOO_LARGE"
     assert outcome(world.brain.do({"action": "CLOSE_POSITION", "ticket": ticket})) == "EXECUTED"
@@ -140,8 +140,13 @@ def test_limits_that_latch_outlive_a_restart_until_a_person_re_enables_them(worl
     assert world.medulla("limits", "reenable", "daily_loss", "--note", "looked").returncode == 0
     assert outcome(brain.do(buy("GBPUSD", 0.03))) == "EXECUTED"
     another_day = DAYS[(datetime.now(UTC).weekday() + 3) % 7]  # noqa: TID251 — chooses a day that is not today
-    _restart_with(world, {"sessions": [{"days": [another_day], "start": "09:00", "end": "17:00"}]})
+    hours = {"days": [another_day], "start": "09:00", "end": "17:00"}
+    _restart_with(world, {"sessions": [hours], "max_quote_age": 1})
     assert outcome(brain.do(buy("GBPUSD", 0.04))) == "REJECTED OUTSIDE_SESSION"
+    with world.still():
+        until(
+            lambda: outcome(brain.do(buy("GBPUSD", 0.04))) == "REJECTED STALE_QUOTE", "the quote is too old"
+        )
 
 
 def _restart_with(world: World, safety: dict[str, Any]) -> None:

@@ -120,8 +120,7 @@ def test_the_terminal_is_killed(make_world: MakeWorld) -> None:
     world.executor.said("ready", nth=2)
     world.brain.send_again(ids)
     # What nobody knows yet is settled once it cannot be sent any more; until then its symbol takes no entries.
-    unknown = [command_id for command_id, results in world.brain.results.items() if len(results) == 1]
-    world.brain.ends_of(unknown, timeout=200)
+    world.brain.ends_of(world.brain.told_unknown(), timeout=200)
     drive(world, ids, orders, finished=COMMANDS)
     ends = judge(world, ids)
     assert len(world.brain.told_unknown()) <= 1

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from .conftest import MakeWorld
-from .harness import World, until
+from .harness import World, trading_state, until
 from .scripted_brain import Message, outcome, stamp
 
 pytestmark = pytest.mark.processes
@@ -33,16 +33,11 @@ def running(module_worlds: MakeWorld) -> World:
 @pytest.fixture
 def world(running: World) -> Iterator[World]:
     """Active before and after the test."""
-    assert state_of(running) == "ACTIVE"
+    assert trading_state(running.folder) == "ACTIVE"
     yield running
     running.hand("clear_faults")
     running.release()
     assert outcome(running.brain.do(BUY)) == "EXECUTED", "trading goes on after reset and resume"
-
-
-def state_of(world: World) -> str:
-    state: str = world.api("GET", "/status")[1]["status"]["state"]
-    return state
 
 
 def stop(world: World, *options: str) -> tuple[int, dict[str, Any]]:
@@ -99,7 +94,7 @@ def _still_halted_after_a_restart(world: World) -> None:
         world.start_executor()
         hello = heard("HELLO")
     assert hello["tradingState"] == "HALTED"
-    assert state_of(world) == "HALTED"
+    assert trading_state(world.folder) == "HALTED"
     assert outcome(world.brain.do(BUY)) == "turned away HALTED"
 
 
@@ -116,7 +111,7 @@ def test_a_frozen_engine_is_stopped_behind_its_back(world: World) -> None:
         assert is_cancelled(world, pending)
     finally:
         world.executor.thaw()
-    until(lambda: state_of(world) == "HALTED", "the thawed engine sees the stop file")
+    until(lambda: trading_state(world.folder) == "HALTED", "the thawed engine sees the stop file")
     assert outcome(world.brain.do(BUY)) == "turned away HALTED"
 
 
@@ -135,7 +130,7 @@ def test_with_engine_and_terminal_frozen_the_receipt_says_what_is_not_proved(wor
     finally:
         world.terminal.thaw()
         world.executor.thaw()
-    until(lambda: state_of(world) == "HALTED", "the thawed engine sees the stop file")
+    until(lambda: trading_state(world.folder) == "HALTED", "the thawed engine sees the stop file")
     until(lambda: world.hand("state")["stopped"] is True, "the thawed terminal is told")
 
 
@@ -143,7 +138,7 @@ def test_a_stop_file_made_by_hand_stops_and_holds(world: World) -> None:
     world.stop_file.write_text("the accountant says so")
     halted = world.executor.said("stopped", where=lambda line: "accountant" in line["reason"])
     assert halted["by"] == "operator"
-    assert state_of(world) == "HALTED"
+    assert trading_state(world.folder) == "HALTED"
     assert world.hand("state")["stopped"] is True
 
 
@@ -163,7 +158,7 @@ def test_an_engine_that_starts_after_a_stop_is_halted(world: World) -> None:
     assert receipt["terminal_acknowledged"] is True
     with world.brain.reconnection():
         world.start_executor()
-    until(lambda: state_of(world) == "HALTED", "halted by the stop file")
+    until(lambda: trading_state(world.folder) == "HALTED", "halted by the stop file")
 
 
 def test_a_stop_is_heard_through_a_flood_of_the_brain(world: World) -> None:
