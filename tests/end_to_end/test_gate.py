@@ -85,7 +85,9 @@ def test_exposure_and_number_of_positions_are_limited(world: World) -> None:
 
 
 def test_an_exit_is_never_held_up_by_a_limit(world: World) -> None:
-    ticket = world.brain.do(buy("USDJPY", 0.1, 100))["result"]["ticket"]
+    opened = world.brain.do(buy("LONG.x", 1, 300))
+    assert outcome(opened) == "EXECUTED"
+    ticket = opened["result"]["ticket"]
     more = world.brain.do({"action": "CLOSE_POSITION", "ticket": ticket, "volume": 9})
     assert outcome(more) == "REJECTED VOLUME_TOO_LARGE"
     assert outcome(world.brain.do({"action": "CLOSE_POSITION", "ticket": ticket})) == "EXECUTED"
