@@ -25,6 +25,9 @@ _ALEMBIC = threading.Lock()
 _LOCK_BYTE = 1 << 30
 """Windows locks are mandatory: a byte far behind the text leaves the owner's number readable."""
 
+WAL_BYTES = 16 * 2**20
+"""Length of the write-ahead log from the start on. It is begun again from the front before it would have to grow."""
+_ZEROS = 2**20
 RESTORE = "Restore a backup (docs/journal.md, 'Restoring a backup') or ask for help before trading goes on."
 
 
@@ -230,6 +233,7 @@ def open_for_writing(path: Path) -> tuple[Engine, Connection]:
             if revision is not None and revision != REVISION:
                 _migrate(connection_)
             _check_settings(path, connection_)
+            _make_room(path.with_name(path.name + "-wal"))
         except JournalFailed:
             connection_.close()
             engine.dispose()
@@ -239,6 +243,30 @@ def open_for_writing(path: Path) -> tuple[Engine, Connection]:
         raise JournalFailed(
             f"The journal {path} cannot be opened ({fault}): nothing can be recorded, so Medulla does not trade."
         ) from fault
+
+
+def _make_room(wal: Path) -> None:
+    """Bring the write-ahead log to its length, in zeros that SQLite takes for its end and writes over.
+
+    A commit that makes the file longer has the file system record that too before it is on disk: half its time again, and
+    now and then many times that.
+    """
+    try:
+        handle = os.open(wal, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return  # only the commits are slower for it
+    try:
+        length = os.fstat(handle).st_size
+        try:
+            os.lseek(handle, 0, os.SEEK_END)
+            for start in range(length, WAL_BYTES, _ZEROS):
+                os.write(handle, bytes(min(_ZEROS, WAL_BYTES - start)))
+            os.fsync(handle)
+        except OSError:
+            # The disk is nearly full: what is left of it is for records.
+            os.ftruncate(handle, length)
+    finally:
+        os.close(handle)
 
 
 def _keep_before_migration(path: Path) -> None:

@@ -43,8 +43,8 @@ BACKLOG = 20_000
 """Most appends that may wait for the disk; more means that it does not keep up, and trading stops."""
 QUIET = 0.25
 """Seconds without work after which the write-ahead log is moved into the database."""
-WAL_COMMITS = 1_000
-"""Commits (of some 5 pages each) after which that happens even in the thick of it."""
+WAL_COMMITS = 400
+"""Commits (of 8 to 10 pages of 4 KiB) after which that happens even in the thick of it: they fit into WAL_BYTES."""
 COPY_PAGES = 128
 """Pages (4 KiB) that a backup copies between two looks at the queue: well under a millisecond."""
 VERIFY_ROWS = 50
