@@ -119,14 +119,18 @@ class LoopSocket:
         socket: zmq.Socket[bytes],
         on_frames: Callable[[list[Frames]], None],
         on_writable: Callable[[], None] | None = None,
+        *,
+        gather: float = 0.0,
     ) -> None:
+        """`gather`: seconds that news wait for more, so that what nobody waits for keeps out of the way of what is waited for."""
         self._socket = socket
         self._on_frames = on_frames
         self._on_writable = on_writable
         self._loop = asyncio.get_running_loop()
         self._again: asyncio.Handle | None = None
+        self._gather = gather
         self._descriptor = int(socket.getsockopt(zmq.FD))
-        self._loop.add_reader(self._descriptor, self.read)
+        self._loop.add_reader(self._descriptor, self._read_later if gather else self.read)
         self._again = self._loop.call_soon(self.read)
 
     @property
@@ -149,7 +153,11 @@ class LoopSocket:
             self._again.cancel()
             self._again = None
         batch: list[Frames] = []
+        drained = False
         while len(batch) < BATCH and not self._socket.closed:
+            if not self._events() & _POLLIN:
+                drained = True
+                break
             try:
                 batch.append(self._receive())
             except zmq.ZMQError:
@@ -159,7 +167,13 @@ class LoopSocket:
                 self._on_frames(batch)
         finally:
             # A reader that fails must not leave the socket deaf: the descriptor does not tell twice.
-            self._recheck()
+            if not drained or self._on_writable is not None:
+                self._recheck()
+
+    def _read_later(self) -> None:
+        # Asking takes the news from the descriptor; until all is read, what follows makes none.
+        if not self._socket.closed and self._events() & _POLLIN and self._again is None:
+            self._again = self._loop.call_later(self._gather, self.read)
 
     def _receive(self) -> Frames:
         """As recv_multipart, without its two look-ups of options for every part. Raises zmq.ZMQError when there is none."""

@@ -39,6 +39,8 @@ from app.protocol.ea_messages import (
 
 STREAM_SILENCE: Final = 3.0
 """Seconds without the stream's heartbeat after which the link counts as degraded: quotes may be old."""
+STREAM_GATHER: Final = 0.003
+"""Seconds that the stream waits: a trade's event comes with its answer, whose way to disk and brain it would hold up."""
 QUESTION_TTL: Final = 5000
 PAGES: Final = 1000
 """Most pages of history asked for one answer: a million deals."""
@@ -114,7 +116,9 @@ class ZmqBroker:
         stream = None
         if not self._listen:
             stream = mt5_sockets.LoopSocket(
-                mt5_sockets.subscriber(context, self._stream_port), self._stream.on_frames
+                mt5_sockets.subscriber(context, self._stream_port),
+                self._stream.on_frames,
+                gather=STREAM_GATHER,
             )
         try:
             await self._link.live(context)
