@@ -66,8 +66,10 @@ def open_window(settings: Settings, options: list[str], overrides: list[str]) ->
             raise EngineNotRunning(str(fault)) from None
 
     def log_fault(where: str, fault: BaseException | None) -> None:
-        fields = {} if fault is None else {"fault": fault}
-        log("window_fault", where=where, **fields)
+        if fault is None:
+            log("window_fault", where=where)
+        else:
+            log("window_fault", where=where, fault=fault)
 
     set_options = [text for pair in overrides for text in ("--set", pair)]
     return run_desktop(

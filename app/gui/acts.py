@@ -65,7 +65,9 @@ class TradingActs:
     def reset(self) -> None:
         dialog = ResetDialog(self._session, self._stop_file, self._window)
         dialog.done_well.connect(
-            lambda: self._good("Reset. Trading is paused; nothing from before the stop will run. Resume with F9.")
+            lambda: self._good(
+                "Reset. Trading is paused; nothing from before the stop will run. Resume with F9."
+            )
         )
         self._open(dialog)
 
@@ -114,7 +116,9 @@ class TradingActs:
 
     def _operate(self, ask: OperateAsk) -> None:
         self._session.notice.emit("info", f"{_NAMES[ask.action]} …")
-        self._session.ask(_NAMES[ask.action], lambda client: client.operate(ask), lambda done: self._told(ask, done))
+        self._session.ask(
+            _NAMES[ask.action], lambda client: client.operate(ask), lambda done: self._told(ask, done)
+        )
 
     def _told(self, ask: OperateAsk, result: ResultModel) -> None:
         name = _NAMES[ask.action]
@@ -131,11 +135,14 @@ class TradingActs:
             self._good(f"{name}: done{part}{price}.")
         elif result.outcome == "UNKNOWN":
             self._session.notice.emit(
-                "warning", f"{name}: the outcome is not known; the terminal is being asked. It is not sent again."
+                "warning",
+                f"{name}: the outcome is not known; the terminal is being asked. It is not sent again.",
             )
         else:
             code = "" if result.retcode is None else f" ({result.retcode})"
-            self._session.notice.emit("bad", f"{name}: {result.message or result.code or result.outcome}{code}")
+            self._session.notice.emit(
+                "bad", f"{name}: {result.message or result.code or result.outcome}{code}"
+            )
 
     # ------------------------------------------------------------ what only a person can settle
 

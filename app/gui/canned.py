@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from app.api.schemas import CommandModel, LimitModel, LinkModel, PositionModel, QuoteModel, SnapshotModel, StopReceiptModel
+from app.api.schemas import (
+    CommandModel,
+    LimitModel,
+    LinkModel,
+    PositionModel,
+    QuoteModel,
+    SnapshotModel,
+    StopReceiptModel,
+)
 
 AT = datetime(2026, 11, 20, 12, 3, 22, 418_000, tzinfo=UTC)
 _SYMBOLS = (
@@ -83,7 +91,9 @@ def connected() -> SnapshotModel:
                 {"hop": "broker", "count": 1000, "p50": 86.0, "p95": 160.0, "p99": 238.0},
                 {"hop": "total", "count": 1000, "p50": 88.0, "p95": 164.0, "p99": 241.0},
             ),
-            "counters": _counters(received=1284, accepted=1270, executed=1241, refused=21, rejected=3, expired=4),
+            "counters": _counters(
+                received=1284, accepted=1270, executed=1241, refused=21, rejected=3, expired=4
+            ),
             "unsigned_allowed": False,
             "positions": tuple(_position(place) for place in range(5)),
             "orders": _orders(),
@@ -109,7 +119,9 @@ def first_start() -> SnapshotModel:
             "permissions": None,
             "daily_profit": None,
             "unknown_commands": (),
-            "limits": tuple(limit.model_copy(update={"now": Decimal(0), "state": "ok"}) for limit in limits()),
+            "limits": tuple(
+                limit.model_copy(update={"now": Decimal(0), "state": "ok"}) for limit in limits()
+            ),
             "latencies": (),
             "counters": connected().counters.model_copy(update=dict.fromkeys(_COUNTERS, 0)),
             "positions": (),
@@ -163,14 +175,18 @@ def degraded() -> SnapshotModel:
             "permissions": None
             if permissions is None
             else permissions.model_copy(update={"ea_trade_allowed": False, "missing": missing}),
-            "warnings": ("safety.max_volume_per_order: not set; one order may be as large as the margin allows",),
+            "warnings": (
+                "safety.max_volume_per_order: not set; one order may be as large as the margin allows",
+            ),
         }
     )
 
 
 def paused() -> SnapshotModel:
     picture = connected()
-    status = picture.status.model_copy(update={"state": "REDUCING", "reason": "desktop: paused in the window"})
+    status = picture.status.model_copy(
+        update={"state": "REDUCING", "reason": "desktop: paused in the window"}
+    )
     return picture.model_copy(update={"status": status})
 
 
@@ -206,7 +222,7 @@ def limit_tripped() -> SnapshotModel:
     """The day's loss limit has latched."""
     picture = connected()
     account = picture.account
-    tripped = {
+    tripped: dict[str, dict[str, Any]] = {
         "daily_loss": {"now": Decimal("312.40"), "state": "latched"},
         "drawdown": {"now": Decimal("3.97")},
     }
@@ -376,7 +392,7 @@ def _exponent(value: Decimal) -> int:
 def commands() -> tuple[CommandModel, ...]:
     rows: tuple[tuple[Any, ...], ...] = (
         ("cmd-9f21", 0.5, "HIGH", "OPEN_POSITION", "BUY", "0.10", "XAUUSD", None, "ai_001", "EXECUTED", 0.2, 86, "0.04"),
-        ("cmd-9f20", 2, "NORMAL", "CLOSE_POSITION", None, "0.10", "EURUSD", "10001231", "ma_cross", "EXECUTED", 0.1, 91, "0.00002"),
+        ("cmd-9f20", 2, "LOW", "CLOSE_POSITION", None, "0.10", "EURUSD", "10001231", "ma_cross", "EXECUTED", 0.1, 91, "0.00002"),
         ("cmd-9f1e", 4.3, "NORMAL", "OPEN_POSITION", "SELL", "5.00", "EURUSD", None, "ai_001", "REFUSED", None, None, None),
         ("cmd-9f1b", 24.8, "LOW", "PLACE_ORDER", "BUY_LIMIT", "0.20", "GBPUSD", None, "hedge", "UNKNOWN", 0.4, None, None),
         ("cmd-9f19", 31.4, "CRITICAL", "CLOSE_ALL", None, None, "EURUSD", None, "risk", "EXECUTED", 0.1, 240, "0.00003"),

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QComboBox, QDialog, QLabel, QMenu, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QLabel,
+    QMenu,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.api.schemas import CommandHistoryModel, CommandModel, SnapshotModel
 from app.gui import formats, words
@@ -20,13 +30,13 @@ from app.gui.tones import Tone
 _COLUMNS = (
     Column("Received", "14:03:21.917", right=True),
     Column("Priority", "CRITICAL"),
-    Column("What", "Open Sell 10.00 EURUSD.x"),
+    Column("What", "Open Sell 10.00 EURUSD"),
     Column("Strategy", "ma_cross"),
-    Column("Outcome", "✕ refused · volume 5 is above the limit"),
-    Column("Queue", "100.2 ms", right=True, tip="Arrival to dispatch"),
-    Column("Broker", "100.2 ms", right=True, tip="Dispatch to answer"),
-    Column("Total", "100.2 ms", right=True),
-    Column("Slip", "−0.00002", right=True, tip="Price units, positive is worse than intended"),
+    Column("Outcome", "✕ refused · volume 5.00 is above"),
+    Column("Queue", "99.9 ms", right=True, tip="Arrival to dispatch"),
+    Column("Broker", "9999 ms", right=True, tip="Dispatch to answer"),
+    Column("Total", "9999 ms", right=True),
+    Column("Slip", "0.00002", right=True, tip="Price units, positive is worse than intended"),
     Column("Command", "cmd_0123456789"),
 )
 _ALL = "all outcomes"
@@ -74,7 +84,7 @@ class CommandsPane(TablePane):
 
     def notice(self, picture: SnapshotModel) -> None:
         received = picture.counters.received
-        self.set_title(f"Commands  {formats.count(received, '', '').strip()}" if received else "Commands")
+        self.set_title(f"Commands  {formats.number(Decimal(received))}" if received else "Commands")
 
     def draw(self, picture: SnapshotModel) -> None:
         self._picture = picture
@@ -92,7 +102,9 @@ class CommandsPane(TablePane):
         one = len(rows) == 1
         history = menu.addAction("Whole history…", lambda: self.history_wanted.emit(rows[0].key))
         history.setEnabled(one)
-        take = menu.addAction("Take over this unknown outcome…", lambda: self.acknowledge_wanted.emit(rows[0].key))
+        take = menu.addAction(
+            "Take over this unknown outcome…", lambda: self.acknowledge_wanted.emit(rows[0].key)
+        )
         take.setEnabled(one and rows[0].source.state == "UNKNOWN")
         menu.addSeparator()
 
@@ -110,13 +122,19 @@ def _cells(command: CommandModel, zone: Zone) -> tuple[Cell, ...]:
         _time(command.queue_ms),
         _time(command.broker_ms),
         _time(command.total_ms),
-        Cell(formats.NONE if slip is None else formats.number(slip), sort=-1.0 if slip is None else float(slip)),
+        Cell(
+            formats.NONE if slip is None else formats.number(slip), sort=-1.0 if slip is None else float(slip)
+        ),
         Cell(command.command_id, Tone.DIM),
     )
 
 
 def _time(value: float | None) -> Cell:
-    return Cell(formats.milliseconds(value), Tone.PLAIN if value is not None else Tone.DIM, sort=-1.0 if value is None else value)
+    return Cell(
+        formats.milliseconds(value),
+        Tone.PLAIN if value is not None else Tone.DIM,
+        sort=-1.0 if value is None else value,
+    )
 
 
 class HistoryDialog(QDialog):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QByteArray, Qt, QTimer
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
 from app.gui.pane import Pane
@@ -28,7 +28,9 @@ class PaneDocks:
         for group in groups:
             for pane in group:
                 self.docks[pane.name] = self._dock(pane)
-        self.lay_out()
+        self._settle = QTimer(window)
+        self._settle.setSingleShot(True)
+        self._settle.timeout.connect(self.settle_titles)
 
     def _dock(self, pane: Pane) -> QDockWidget:
         dock = QDockWidget(pane.title, self._window)
@@ -36,9 +38,20 @@ class PaneDocks:
         dock.setWidget(pane)
         dock.setAllowedAreas(Qt.DockWidgetArea.AllDockWidgetAreas)
         pane.title_changed.connect(dock.setWindowTitle)
-        dock.topLevelChanged.connect(lambda _floating: self.settle_titles())
-        dock.dockLocationChanged.connect(lambda _area: self.settle_titles())
+        # Later: while a dock moves, Qt does not know its neighbours yet.
+        dock.topLevelChanged.connect(lambda _floating: self._settle.start(0))
+        dock.dockLocationChanged.connect(lambda _area: self._settle.start(0))
         return dock
+
+    def restore(self, layout: QByteArray) -> bool:
+        """A remembered layout; False: it cannot be used, and the default is in place."""
+        for dock in self.docks.values():
+            self._window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, dock)
+        if self._window.restoreState(layout):
+            self._settle.start(0)
+            return True
+        self.lay_out()
+        return False
 
     def lay_out(self) -> None:
         """The default layout."""
@@ -61,14 +74,21 @@ class PaneDocks:
             leader.raise_()
         self.share_room()
         self.settle_titles()
+        self._settle.start(0)
 
     def share_room(self) -> None:
         """The proportions of the default layout, for the window's present size."""
         first = [self.docks[group[0].name] for group in self._groups]
         width, height = self._window.width(), self._window.height()
-        self._window.resizeDocks([first[0], first[1]], [int(width * 0.71), int(width * 0.29)], Qt.Orientation.Horizontal)
-        self._window.resizeDocks([first[0], first[2]], [int(height * 0.5), int(height * 0.5)], Qt.Orientation.Vertical)
-        self._window.resizeDocks([first[1], first[3]], [int(height * 0.5), int(height * 0.5)], Qt.Orientation.Vertical)
+        self._window.resizeDocks(
+            [first[0], first[1]], [int(width * 0.71), int(width * 0.29)], Qt.Orientation.Horizontal
+        )
+        self._window.resizeDocks(
+            [first[0], first[2]], [int(height * 0.5), int(height * 0.5)], Qt.Orientation.Vertical
+        )
+        self._window.resizeDocks(
+            [first[1], first[3]], [int(height * 0.5), int(height * 0.5)], Qt.Orientation.Vertical
+        )
 
     def settle_titles(self) -> None:
         """A dock among tabs needs no bar of its own; one that floats or stands alone does."""

@@ -7,8 +7,8 @@ from decimal import Decimal
 from enum import Enum
 
 MINUS = "−"
-SPACE = "\u202f"
-"""Narrow and not breakable: between thousands."""
+SPACE = "\u00a0"
+"""Not breakable: between thousands."""
 NONE = "–"
 
 

@@ -27,8 +27,12 @@ def _draw(size: int, state: str) -> QPixmap:
     painter.setBrush(QColor(_GROUND))
     painter.drawRoundedRect(QRectF(2, 2, 60, 60), 14, 14)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(QPen(QColor(_PULSE), 5, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin))
-    painter.drawPolyline(QPolygonF([QPointF(x, y) for x, y in ((9, 34), (20, 34), (27, 15), (36, 50), (43, 34), (55, 34))]))
+    painter.setPen(
+        QPen(QColor(_PULSE), 5, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+    )
+    painter.drawPolyline(
+        QPolygonF([QPointF(x, y) for x, y in ((9, 34), (20, 34), (27, 15), (36, 50), (43, 34), (55, 34))])
+    )
     colour = _COLOURS.get(state)
     if colour is not None:
         painter.setPen(QPen(QColor(_GROUND), 3))

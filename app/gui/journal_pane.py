@@ -11,7 +11,16 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from PySide6.QtCore import QProcess, Signal
-from PySide6.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QLineEdit, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QWidget,
+)
 
 from app.api.schemas import SnapshotModel
 from app.gui import formats, words
@@ -33,11 +42,35 @@ _COLUMNS = (
     Column("Strategy", "ma_cross"),
     Column("Command", "cmd_0123456789"),
 )
-_OUTCOMES = ("any outcome", "EXECUTED", "PARTIAL", "REJECTED", "EXPIRED", "WITHDRAWN", "STOPPED", "UNKNOWN", "OPERATOR")
+_OUTCOMES = (
+    "any outcome",
+    "EXECUTED",
+    "PARTIAL",
+    "REJECTED",
+    "EXPIRED",
+    "WITHDRAWN",
+    "STOPPED",
+    "UNKNOWN",
+    "OPERATOR",
+)
 _LIMIT = 1000
 _MOST_OUTPUT = 16 * 2**20
-_TONES = {"EXECUTED": Tone.UP, "REJECTED": Tone.DOWN, "REFUSED": Tone.DOWN, "UNKNOWN": Tone.WARN, "PARTIAL": Tone.WARN}
-_SIGNS = {"EXECUTED": "✓", "REJECTED": "✕", "REFUSED": "✕", "UNKNOWN": "?", "PARTIAL": "◐", "EXPIRED": "◷", "STOPPED": "■"}
+_TONES = {
+    "EXECUTED": Tone.UP,
+    "REJECTED": Tone.DOWN,
+    "REFUSED": Tone.DOWN,
+    "UNKNOWN": Tone.WARN,
+    "PARTIAL": Tone.WARN,
+}
+_SIGNS = {
+    "EXECUTED": "✓",
+    "REJECTED": "✕",
+    "REFUSED": "✕",
+    "UNKNOWN": "?",
+    "PARTIAL": "◐",
+    "EXPIRED": "◷",
+    "STOPPED": "■",
+}
 
 
 class JournalPane(TablePane):
@@ -52,7 +85,10 @@ class JournalPane(TablePane):
             "Journal",
             _COLUMNS,
             theme,
-            ("Nothing searched yet", "Choose a day, symbol, strategy or outcome and press Search. Empty fields mean: all."),
+            (
+                "Nothing searched yet",
+                "Choose a day, symbol, strategy or outcome and press Search. Empty fields mean: all.",
+            ),
         )
         self._program, self._options = tuple(program), tuple(options)
         self.zone = Zone.LOCAL
@@ -103,7 +139,9 @@ class JournalPane(TablePane):
         """The journal is asked, it does not follow."""
 
     def fill_menu(self, menu: QMenu, rows: list[Row]) -> None:
-        menu.addAction("Whole history…", lambda: self.history_wanted.emit(rows[0].key)).setEnabled(len(rows) == 1)
+        menu.addAction("Whole history…", lambda: self.history_wanted.emit(rows[0].key)).setEnabled(
+            len(rows) == 1
+        )
         menu.addSeparator()
 
     # ------------------------------------------------------------ what can be asked
@@ -119,11 +157,15 @@ class JournalPane(TablePane):
 
     def search(self) -> None:
         self._run(
-            "searching …", ["journal", "list", "--json", "--limit", str(_LIMIT), *self._filters()], self._found
+            "searching …",
+            ["journal", "list", "--json", "--limit", str(_LIMIT), *self._filters()],
+            self._found,
         )
 
     def verify(self) -> None:
-        self._run("checking every row …", ["journal", "verify"], lambda out: self.said.setText(out.strip()[-200:]))
+        self._run(
+            "checking every row …", ["journal", "verify"], lambda out: self.said.setText(out.strip()[-200:])
+        )
 
     def _choose_file(self) -> None:
         dialog = QFileDialog(self, "Export the journal")
@@ -192,7 +234,9 @@ class JournalPane(TablePane):
                 continue
             rows.append(Row(str(content.get("id")), self._cells(content), content))
         self.put(rows)
-        self.said.setText(formats.count(len(rows), "command") + (" (the newest)" if len(rows) == _LIMIT else ""))
+        self.said.setText(
+            formats.count(len(rows), "command") + (" (the newest)" if len(rows) == _LIMIT else "")
+        )
 
     def _cells(self, content: dict[str, Any]) -> tuple[Cell, ...]:
         state = str(content.get("state") or "")

@@ -11,7 +11,15 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from PySide6.QtCore import QElapsedTimer, QMessageLogContext, QObject, QSettings, QtMsgType, Signal, qInstallMessageHandler
+from PySide6.QtCore import (
+    QElapsedTimer,
+    QMessageLogContext,
+    QObject,
+    QSettings,
+    QtMsgType,
+    Signal,
+    qInstallMessageHandler,
+)
 from PySide6.QtWidgets import QApplication
 from qasync import QEventLoop
 
@@ -176,13 +184,15 @@ class Desktop:
         try:
             self._options.end_engine()
         except OSError as fault:
-            self.session.notice.emit("bad", f"The engine could not be ended: {fault.strerror or fault}. It runs on.")
+            self.session.notice.emit(
+                "bad", f"The engine could not be ended: {fault.strerror or fault}. It runs on."
+            )
             return
         self.left.set()
 
 
 class Faults(QObject):
-    """Whatever nobody caught is logged with its traceback and told in one line; the window goes on. Trading is not in this process."""
+    """Whatever nobody caught is logged and told in one line; the window goes on. Trading is not in this process."""
 
     told = Signal(str)
 
@@ -204,9 +214,7 @@ class Faults(QObject):
         sys.unraisablehook = sys.__unraisablehook__
         qInstallMessageHandler(None)
 
-    def _hook(
-        self, _kind: type[BaseException], fault: BaseException, _trace: TracebackType | None
-    ) -> None:
+    def _hook(self, _kind: type[BaseException], fault: BaseException, _trace: TracebackType | None) -> None:
         self._note("window", fault)
 
     def _loop_fault(self, context: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtWidgets import QDialog, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.api.schemas import SnapshotModel
@@ -32,7 +32,13 @@ class LeaveDialog(QDialog):
         column.addWidget(sentence)
         self.buttons: dict[str, QPushButton] = {}
         if tray:
-            self._offer(column, "tray", "Keep trading, window into the tray", self.hidden, "The stop stays in the tray.")
+            self._offer(
+                column,
+                "tray",
+                "Keep trading, window into the tray",
+                self.hidden,
+                "The stop stays in the tray.",
+            )
         self._offer(
             column,
             "leave",
@@ -42,13 +48,19 @@ class LeaveDialog(QDialog):
         )
         if engine:
             kept = "Open positions stay open at the broker with their stop losses; nobody manages them then."
-            self._offer(column, "end", "Stop the engine and leave", self.ended, f"No command is taken any more. {kept}")
+            self._offer(
+                column,
+                "end",
+                "Stop the engine and leave",
+                self.ended,
+                f"No command is taken any more. {kept}",
+            )
         stay = QPushButton("Stay")
         stay.setDefault(True)
         stay.clicked.connect(self.reject)
         column.addWidget(stay)
 
-    def _offer(self, column: QVBoxLayout, name: str, text: str, chosen: Signal, means: str) -> None:
+    def _offer(self, column: QVBoxLayout, name: str, text: str, chosen: SignalInstance, means: str) -> None:
         button = QPushButton(text)
         button.setAutoDefault(False)
         button.setAccessibleDescription(means)

@@ -158,7 +158,9 @@ class AlertsPane(_ToldPane):
             self.set_title(f"Alerts  {len(self._kept)}" + (f" ■ {serious}" if serious else ""))
         if self._caught_up:
             for line in alerts:
-                self.raised.emit(str(line.fields.get("severity", "info")), str(line.fields.get("message", "")))
+                self.raised.emit(
+                    str(line.fields.get("severity", "info")), str(line.fields.get("message", ""))
+                )
         self._caught_up = True
 
 

@@ -32,7 +32,10 @@ class MarketPane(TablePane):
             "Market",
             _COLUMNS,
             theme,
-            ("No quotes yet", "Prices appear when the terminal is connected. Symbols come with what is traded."),
+            (
+                "No quotes yet",
+                "Prices appear when the terminal is connected. Symbols come with what is traded.",
+            ),
         )
         self._rows = RowMaker(_cells)
         self._bids: dict[str, deque[float]] = {}
@@ -68,6 +71,8 @@ def _cells(quote: QuoteModel, age: int, bids: tuple[float, ...]) -> tuple[Cell, 
         Cell(formats.price(quote.bid, digits), sort=float(quote.bid)),
         Cell(formats.price(quote.ask, digits), sort=float(quote.ask)),
         Cell(formats.number(Decimal(spread), 0), sort=float(spread)),
-        Cell(f"▲ {formats.span(age)}" if old else formats.span(age), Tone.WARN if old else Tone.DIM, sort=age),
+        Cell(
+            f"▲ {formats.span(age)}" if old else formats.span(age), Tone.WARN if old else Tone.DIM, sort=age
+        ),
         Cell("", line=bids) if len(bids) > 1 else Cell(""),
     )

@@ -9,7 +9,12 @@ from app.gui.theme import Theme
 from app.gui.tones import Tone
 
 _STAYS_MS = 8000
-_KINDS = {"good": ("✓", Tone.UP), "bad": ("✕", Tone.DOWN), "info": ("●", Tone.PLAIN), "warning": ("▲", Tone.WARN)}
+_KINDS = {
+    "good": ("✓", Tone.UP),
+    "bad": ("✕", Tone.DOWN),
+    "info": ("●", Tone.PLAIN),
+    "warning": ("▲", Tone.WARN),
+}
 
 
 class NoticeLine(QWidget):

@@ -1,12 +1,21 @@
-"""What every pane shares: tools above, content, a line below, and words for when there is nothing. A hidden pane costs nothing."""
+"""What every pane shares: tools above, content, a line below, words for when there is nothing. A hidden pane costs nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMenu, QStackedLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QStackedLayout,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.api.schemas import SnapshotModel
 from app.gui.row_view import RowView
@@ -152,13 +161,13 @@ class TablePane(Pane):
         self.empty.words.setText(text)
         self._stack.setCurrentWidget(self.empty)
 
-    def _menu(self, rows: list[Row], where: object) -> None:
+    def _menu(self, rows: list[Row], where: QPoint) -> None:
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.fill_menu(menu, rows)
         copy = menu.addAction("Copy", self.view.copy)
         copy.setEnabled(bool(self.view.rows.shown))
-        menu.popup(where)  # type: ignore[call-overload]
+        menu.popup(where)
 
     def fill_menu(self, menu: QMenu, rows: list[Row]) -> None:
         """What can be done with the chosen rows."""

@@ -1,4 +1,4 @@
-"""Curves: equity with the day's loss line and drawdown, and the latency of each hop. Kept in bounds, drawn at most once a second."""
+"""Curves: equity with the day's loss line and drawdown, and the latency of each hop. Kept in bounds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ from app.gui.theme import Theme
 _MOST_POINTS = 28_800
 """Eight hours at one a second."""
 _BINS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
-_HOPS = {"queue": "Waiting in the queue", "journal": "Journal", "broker": "Terminal and broker", "total": "From brain to answer"}
+_HOPS = {
+    "queue": "Waiting in the queue",
+    "journal": "Journal",
+    "broker": "Terminal and broker",
+    "total": "From brain to answer",
+}
 
 
 class _SpacedAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
@@ -64,13 +69,16 @@ class EquityPane(Pane):
         self.below = _plot(left=_SpacedAxis("left"), bottom=pg.DateAxisItem())
         self.below.setXLink(self.plot)
         self.below.hideAxis("bottom")
-        self.below.setFixedHeight(64)
+        self.below.setFixedHeight(84)
+        self.below.setTitle("below the peak, %", size="8pt")
         self.below.getPlotItem().invertY(True)
         for plot in (self.plot, self.below):
             plot.getAxis("left").setWidth(62)
         self._curve = self.plot.plot([], [])
         self._fall = self.below.plot([], [], fillLevel=0)
-        self._limit = pg.InfiniteLine(angle=0, movable=False, label="daily loss limit", labelOpts={"position": 0.8})
+        self._limit = pg.InfiniteLine(
+            angle=0, movable=False, label="daily loss limit", labelOpts={"position": 0.8}
+        )
         self._limit.hide()
         self.plot.addItem(self._limit)
         self.empty = Empty("No equity yet", "The curve begins when the account is known.")
@@ -87,6 +95,7 @@ class EquityPane(Pane):
         tones = self._theme.tones
         for plot in (self.plot, self.below):
             _colour(plot, self._theme)
+        self.below.setTitle("below the peak, %", size="8pt", color=tones.dim)
         self._curve.setPen(pg.mkPen(tones.accent, width=2))
         self._fall.setPen(pg.mkPen(tones.warn, width=1))
         faint = QColor(tones.warn)
@@ -158,7 +167,10 @@ class LatencyPane(Pane):
         self.setMinimumSize(220, 120)
         self._theme = theme
         self._cells: dict[tuple[str, int], QLabel] = {}
-        self.empty = Empty("No command has been executed yet", "Then its way through queue, terminal and broker is timed here.")
+        self.empty = Empty(
+            "No command has been executed yet",
+            "Then its way through queue, terminal and broker is timed here.",
+        )
         self.table = QWidget()
         self._grid = QGridLayout(self.table)
         self._grid.setContentsMargins(12, 8, 12, 4)
@@ -192,7 +204,10 @@ class LatencyPane(Pane):
         self.table.setVisible(known)
         self.plot.setVisible(known)
         for place, row in enumerate(picture.latencies):
-            texts = (_HOPS.get(row.hop, row.hop), *(formats.milliseconds(value) for value in (row.p50, row.p95, row.p99)))
+            texts = (
+                _HOPS.get(row.hop, row.hop),
+                *(formats.milliseconds(value) for value in (row.p50, row.p95, row.p99)),
+            )
             for column, text in enumerate((*texts, formats.number(Decimal(row.count)))):
                 self._cell(row.hop, place + 1, column).setText(text)
         self._bars.setOpts(height=histogram([command.total_ms for command in picture.commands]))
@@ -214,4 +229,3 @@ def histogram(times: list[float | None]) -> list[int]:
         if value is not None:
             counts[next((place for place, limit in enumerate(_BINS) if value <= limit), len(_BINS) - 1)] += 1
     return counts
-

@@ -17,7 +17,7 @@ from app.gui.theme import Theme
 from app.gui.tones import Tone
 
 _POSITIONS = (
-    Column("Symbol", "EURUSD.x"),
+    Column("Symbol", "EURUSDx"),
     Column("Side", "▼ Sell"),
     Column("Volume", "10.00", right=True, tip="lots"),
     Column("Open", "2 345.79", right=True),
@@ -26,15 +26,15 @@ _POSITIONS = (
     Column("TP", "2 345.79", right=True, tip="Take profit"),
     Column("Swap", "−10.42", right=True),
     Column("Points", "+1 135", right=True, tip="Price gained, in the symbol's smallest step"),
-    Column("Profit", "−10 167.50", right=True, tip="Account currency, without swap"),
-    Column("Age", "10 h 12 m", right=True),
+    Column("Profit", "−1 167.50", right=True, tip="Account currency, without swap"),
+    Column("Age", "1 h 12 m", right=True),
     Column("Strategy", "ma_cross"),
-    Column("Magic", "123456", right=True),
     Column("Ticket", "100012340"),
-    Column("Command", "cmd_0123456789"),
+    Column("Magic", "123456", right=True),
+    Column("Command", "cmd-0123"),
 )
 _ORDERS = (
-    Column("Symbol", "EURUSD.x"),
+    Column("Symbol", "EURUSDx"),
     Column("Kind", "▼ Sell stop limit"),
     Column("Volume", "10.00", right=True, tip="lots"),
     Column("Price", "2 345.79", right=True),
@@ -42,11 +42,11 @@ _ORDERS = (
     Column("SL", "2 345.79", right=True, tip="Stop loss"),
     Column("TP", "2 345.79", right=True, tip="Take profit"),
     Column("Expires", "10 h 12 m", right=True),
-    Column("Age", "10 h 12 m", right=True),
+    Column("Age", "1 h 12 m", right=True),
     Column("Strategy", "ma_cross"),
-    Column("Magic", "123456", right=True),
     Column("Ticket", "100012340"),
-    Column("Command", "cmd_0123456789"),
+    Column("Magic", "123456", right=True),
+    Column("Command", "cmd-0123"),
 )
 
 
@@ -87,11 +87,16 @@ class PositionsPane(TablePane):
         self._rows = RowMaker(_position_cells)
         self._foot = self.foot()
         self.close_tool = self.add_tool("Close…  (Del)", "Close the chosen position, or a part of it")
-        self.change_tool = self.add_tool("Change stops…  (F2)", "Stop loss and take profit of the chosen position")
+        self.change_tool = self.add_tool(
+            "Change stops…  (F2)", "Stop loss and take profit of the chosen position"
+        )
         self.close_tool.clicked.connect(self._close)
         self.change_tool.clicked.connect(self._change)
         self.view.activated_row.connect(lambda row: self.close_wanted.emit(row.source))
-        for keys, act in ((QKeySequence(Qt.Key.Key_Delete), self._close), (QKeySequence(Qt.Key.Key_F2), self._change)):
+        for keys, act in (
+            (QKeySequence(Qt.Key.Key_Delete), self._close),
+            (QKeySequence(Qt.Key.Key_F2), self._change),
+        ):
             shortcut = QShortcut(keys, self.view)
             shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
             shortcut.activated.connect(act)
@@ -127,7 +132,9 @@ class PositionsPane(TablePane):
         menu.addAction("Close…", self._close).setEnabled(one)
         menu.addAction("Change stop loss and take profit…", self._change).setEnabled(one)
         menu.addSeparator()
-        menu.addAction("Close all positions…", self.close_all_wanted.emit).setEnabled(bool(self.view.rows.total))
+        menu.addAction("Close all positions…", self.close_all_wanted.emit).setEnabled(
+            bool(self.view.rows.total)
+        )
         menu.addSeparator()
 
     def _close(self) -> None:
@@ -151,7 +158,10 @@ class OrdersPane(TablePane):
             "Orders",
             _ORDERS,
             theme,
-            ("No order is pending", "Limit and stop orders wait here until the market fills them or they expire."),
+            (
+                "No order is pending",
+                "Limit and stop orders wait here until the market fills them or they expire.",
+            ),
         )
         self._rows = RowMaker(_order_cells)
         self.zone = zone
@@ -235,8 +245,8 @@ def _position_cells(
         _signed(position.profit, formats.money(position.profit, signed=True)),
         Cell(age, Tone.DIM, sort=-position.opened_at.timestamp()),
         Cell(strategy or formats.NONE, Tone.PLAIN if strategy else Tone.DIM),
-        Cell(position.magic, Tone.DIM, sort=float(position.magic)),
         Cell(position.ticket, Tone.DIM, sort=float(position.ticket)),
+        Cell(position.magic, Tone.DIM, sort=float(position.magic)),
         Cell(command_id or position.comment or formats.NONE, Tone.DIM),
     )
 
@@ -262,8 +272,8 @@ def _order_cells(
         Cell(left, Tone.DIM),
         Cell(age, Tone.DIM, sort=-order.placed_at.timestamp()),
         Cell(strategy or formats.NONE, Tone.PLAIN if strategy else Tone.DIM),
-        Cell(order.magic, Tone.DIM, sort=float(order.magic)),
         Cell(order.ticket, Tone.DIM, sort=float(order.ticket)),
+        Cell(order.magic, Tone.DIM, sort=float(order.magic)),
         Cell(command_id or order.comment or formats.NONE, Tone.DIM),
     )
 

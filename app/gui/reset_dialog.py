@@ -11,7 +11,16 @@ from pathlib import Path
 
 from PySide6.QtCore import QElapsedTimer, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPaintEvent
-from PySide6.QtWidgets import QDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.api.schemas import ResetChallengeModel
 from app.gui.session import EngineSession
@@ -73,7 +82,9 @@ class ResetDialog(QDialog):
 
     done_well = Signal()
 
-    def __init__(self, session: EngineSession, stop_file: Path, parent: QWidget, hold_ms: int = HOLD_MS) -> None:
+    def __init__(
+        self, session: EngineSession, stop_file: Path, parent: QWidget, hold_ms: int = HOLD_MS
+    ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Reset the emergency stop")
@@ -110,7 +121,9 @@ class ResetDialog(QDialog):
         form.addRow(self.word_label, self.word)
         form.addRow("Note", self.note)
         column.addLayout(form)
-        after = QLabel("After the reset trading is paused: exits pass, entries do not. Resume is a step of its own.")
+        after = QLabel(
+            "After the reset trading is paused: exits pass, entries do not. Resume is a step of its own."
+        )
         after.setObjectName("dim")
         after.setWordWrap(True)
         column.addWidget(after)
@@ -164,7 +177,9 @@ class ResetDialog(QDialog):
             # The engine refuses while the stop file is there; its latch holds without it.
             self._stop_file.unlink(missing_ok=True)
         except OSError as fault:
-            self._refused(f"The stop file {self._stop_file} cannot be removed: {fault.strerror}. The stop stays.")
+            self._refused(
+                f"The stop file {self._stop_file} cannot be removed: {fault.strerror}. The stop stays."
+            )
             return
         word, note = self.word.text().strip(), self.note.text().strip()
         self._session.ask(

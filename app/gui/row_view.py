@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QGuiApplication, QKeySequence, QPainter, QPen
+from PySide6.QtGui import (
+    QBrush,
+    QColor,
+    QFontMetrics,
+    QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
+    QPainter,
+    QPen,
+)
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -21,7 +30,7 @@ from app.gui.rows import Cell, Column, Row
 from app.gui.theme import Theme, number_font
 from app.gui.tones import Tone
 
-_PADDING = 8
+_PADDING = 7
 
 
 class RowDelegate(QStyledItemDelegate):
@@ -66,8 +75,8 @@ class RowDelegate(QStyledItemDelegate):
         if place >= len(self._model.shown):
             return
         cell = self._model.shown[place].cells[section]
-        rect = option.rect  # type: ignore[attr-defined]  # PySide6's stubs leave out what the option inherits
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)  # type: ignore[attr-defined]
+        rect = option.rect
+        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
         name = "chosen" if chosen else ("row" if place % 2 else "panel")
         painter.fillRect(rect, self._brushes[name])
         painter.setPen(self._line)
@@ -158,10 +167,10 @@ class RowView(QTableView):
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.setSectionsClickable(True)
         header.sortIndicatorChanged.connect(self.rows.sort)
-        metrics = QFontMetrics(number_font(bold=True))
+        metrics = QFontMetrics(number_font())
         for place, column in enumerate(columns):
-            width = max(metrics.horizontalAdvance(column.widest), metrics.horizontalAdvance(column.title) + 8)
-            header.resizeSection(place, width + 2 * _PADDING + 2)
+            width = max(metrics.horizontalAdvance(column.widest), metrics.horizontalAdvance(column.title) + 4)
+            header.resizeSection(place, width + 2 * _PADDING)
 
     def chosen(self) -> list[Row]:
         """The selected rows, from the top."""
@@ -182,18 +191,11 @@ class RowView(QTableView):
         lines += ["\t".join(cell.text for cell in row.cells) for row in rows]
         QGuiApplication.clipboard().setText("\n".join(lines))
 
-    def keyPressEvent(self, event: object) -> None:  # noqa: N802 - Qt's name
-        if event.matches(QKeySequence.StandardKey.Copy):  # type: ignore[attr-defined]
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        if event.matches(QKeySequence.StandardKey.Copy):
             self.copy()
             return
-        super().keyPressEvent(event)  # type: ignore[arg-type]
+        super().keyPressEvent(event)
 
     def _activate(self, index: QModelIndex) -> None:
         self.activated_row.emit(self.rows.shown[index.row()])
-
-
-def strong(font: QFont) -> QFont:
-    """The same, bold."""
-    bold = QFont(font)
-    bold.setBold(True)
-    return bold

@@ -8,7 +8,7 @@ from datetime import timedelta
 from math import sin
 from pathlib import Path
 
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, qInstallMessageHandler
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -95,6 +95,8 @@ def settle() -> None:
 def render(folder: Path, app: QApplication, *, scale: float = 1.0) -> list[Path]:
     """Every state, light and dark, at `scale`. Returns the files written."""
     folder.mkdir(parents=True, exist_ok=True)
+    # The offscreen platform complains of what it cannot do; here that says nothing.
+    qInstallMessageHandler(lambda _kind, _context, _text: None)
     written: list[Path] = []
     for colours in (LIGHT_CHOICE, DARK_CHOICE):
         theme = Theme(app, colours)
@@ -113,6 +115,7 @@ def render(folder: Path, app: QApplication, *, scale: float = 1.0) -> list[Path]
             if name == "connected" and scale == 1.0:
                 written += _others(still, folder, colours)
             still.close()
+            (folder / "desktop.ini").unlink(missing_ok=True)
         (folder / "desktop.ini").unlink(missing_ok=True)
         written.append(_without_engine(folder, theme, colours, scale))
     (folder / "desktop.ini").unlink(missing_ok=True)
@@ -192,10 +195,18 @@ def _give_past(window: MainWindow, picture: SnapshotModel) -> None:
         _log(4, "started", api_port=5557, stop_port=41231),
         _log(3, "brain_connected", session="s_1"),
         _log(2, "ready", positions=5, orders=2),
-        _log(1, "alert", severity="warning", code="OUTCOME_UNKNOWN", message="cmd-9f1b has an unknown outcome; the terminal is asked"),
+        _log(
+            1,
+            "alert",
+            severity="warning",
+            code="OUTCOME_UNKNOWN",
+            message="cmd-9f1b has an unknown outcome; the terminal is asked",
+        ),
     ]
     if picture.daily_profit is not None and picture.daily_profit < 0:
-        message = "the limit daily_loss has tripped: loss 312.40 of the broker's day is above max_daily_loss 300.00"
+        message = (
+            "the limit daily_loss has tripped: loss 312.40 of the broker's day is above max_daily_loss 300.00"
+        )
         lines.append(_log(0, "alert", severity="critical", code="LIMIT_TRIPPED", message=message))
     window.log.add(lines)
     window.alerts.hear(lines)
@@ -207,7 +218,9 @@ def _log(minutes: int, event: str, **fields: object) -> LogLine:
 
 def _report() -> StopReport:
     receipt = canned.halted_receipt()
-    return StopReport(True, True, False, 7, receipt.proofs, (), (StopAttempt("stop socket", True, "latched"),))
+    return StopReport(
+        True, True, False, 7, receipt.proofs, (), (StopAttempt("stop socket", True, "latched"),)
+    )
 
 
 def _unproved() -> StopReport:
@@ -225,4 +238,3 @@ def _unproved() -> StopReport:
             StopAttempt("terminal", True, "acknowledged"),
         ),
     )
-

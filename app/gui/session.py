@@ -1,4 +1,4 @@
-"""The window's end of the local API: finds the engine, follows its stream, comes back when the engine does, and says how it stands.
+"""The window's end of the local API: finds the engine, follows its stream, comes back with it, and says how it stands.
 
 qasync is glue here and nothing else: no deadline hangs on its timers. Whether the engine still answers is judged by a Qt timer
 that counts, so a frozen engine is noticed however the loop feels.
@@ -16,7 +16,6 @@ from typing import Any, Protocol, TypeVar
 from PySide6.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
 from app.api.client import ApiClient, EngineNotRunning, RequestRefused, Target
-from app.api.schemas import SnapshotModel
 
 Answer = TypeVar("Answer")
 

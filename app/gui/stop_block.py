@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QEnterEvent
+from PySide6.QtGui import QEnterEvent, QFont, QFontMetrics
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from app.gui.formats import count
+from app.gui.theme import number_font
 
 STOP_KEYS = "Ctrl+Alt+Shift+S"
 
@@ -19,7 +20,9 @@ class StopButton(QPushButton):
         self.setObjectName("stop")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Expanding)
-        self.setMinimumSize(136, 58)
+        font = number_font(13, bold=True)
+        font.setWeight(QFont.Weight.ExtraBold)
+        self.setMinimumSize(QFontMetrics(font).horizontalAdvance("EMERGENCY") + 40, 58)
         self.setAccessibleName("Emergency stop")
 
     def setEnabled(self, _enabled: bool) -> None:  # noqa: N802 - Qt's name
@@ -50,7 +53,7 @@ class StopBlock(QWidget):
         line.setSpacing(10)
         self.words = QLabel()
         self.words.setTextFormat(Qt.TextFormat.RichText)
-        self.words.setMinimumWidth(128)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.button = StopButton()
         # On the press, not on the release: a hand that slips off still stops.
         self.button.pressed.connect(self.pressed)

@@ -40,9 +40,7 @@ class EmergencyStop(QObject):
         self.pressed_at = self._now()
         self._threads = [thread for thread in self._threads if thread.is_alive()]
         if len(self._threads) < _MOST_PRESSES:
-            thread = threading.Thread(
-                target=self._work, args=(reason,), name="emergency stop", daemon=True
-            )
+            thread = threading.Thread(target=self._work, args=(reason,), name="emergency stop", daemon=True)
             self._threads.append(thread)
             thread.start()
         self.pressed.emit()

@@ -108,7 +108,7 @@ QMenu::item:disabled {{ color: {tones.dim}; }}
 QMenu::separator {{ height: 1px; background: {tones.line}; margin: 4px 0; }}
 QStatusBar {{ background: {tones.panel}; color: {tones.dim}; border-top: 1px solid {tones.line}; }}
 QStatusBar::item {{ border: 0; }}
-QTabBar {{ background: {tones.panel}; }}
+QTabBar {{ background: {tones.panel}; qproperty-drawBase: 0; }}
 QTabBar::tab {{ color: {tones.dim}; background: {tones.panel}; padding: 6px 12px; border: 1px solid transparent;
   border-bottom: 1px solid {tones.line}; }}
 QTabBar::tab:selected {{ color: {tones.text}; background: {tones.ground}; border: 1px solid {tones.line};
@@ -120,6 +120,7 @@ QWidget#pane {{ background: {tones.panel}; }}
 QWidget#paneTools {{ background: {tones.ground}; border-bottom: 1px solid {tones.line}; }}
 QLabel#paneFoot {{ color: {tones.dim}; border-top: 1px solid {tones.line}; padding: 5px 10px; background: {tones.panel}; }}
 QLabel#emptyTitle {{ font-size: 12pt; font-weight: 600; color: {tones.text}; }}
+QStatusBar QLabel {{ color: {tones.dim}; padding: 1px 10px; }}
 QLabel#dim, QLabel#emptyText {{ color: {tones.dim}; }}
 QTableView {{ background: {tones.panel}; border: 0; gridline-color: {tones.line}; outline: 0; }}
 QHeaderView {{ background: {tones.panel}; }}
@@ -131,6 +132,7 @@ QWidget#topBar {{ background: {tones.panel}; border-bottom: 1px solid {tones.lin
 QFrame#rule {{ background: {tones.line}; border: 0; }}
 QLineEdit, QPlainTextEdit, QComboBox, QDateEdit, QDoubleSpinBox {{ background: {tones.panel}; color: {tones.text};
   border: 1px solid {tones.line}; border-radius: 5px; padding: 3px 7px; selection-background-color: {tones.accent}; }}
+QComboBox::drop-down {{ border: 0; width: 18px; }}
 QLineEdit:focus, QPlainTextEdit:focus, QComboBox:focus {{ border: 1px solid {tones.accent}; }}
 QPlainTextEdit#log {{ border: 0; border-radius: 0; }}
 QPushButton, QToolButton {{ background: {tones.panel}; color: {tones.text}; border: 1px solid {tones.line}; border-radius: 6px;
@@ -146,11 +148,12 @@ QScrollBar:vertical {{ background: {tones.panel}; width: 11px; margin: 0; }}
 QScrollBar::handle:vertical {{ background: {tones.line}; border-radius: 4px; min-height: 24px; margin: 2px; }}
 QScrollBar:horizontal {{ background: {tones.panel}; height: 11px; margin: 0; }}
 QScrollBar::handle:horizontal {{ background: {tones.line}; border-radius: 4px; min-width: 24px; margin: 2px; }}
-QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{ background: none; width: 0; height: 0; }}
+QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{ width: 0; height: 0; }}
 QWidget#stopBlock {{ background: {STOP_GROUND}; border-radius: 10px; }}
 QWidget#stopBlock QLabel {{ color: {STOP_TEXT}; background: transparent; }}
-QPushButton#stop {{ background: {STOP_RED}; color: {ON_RED}; border: 2px solid {STOP_RED}; border-bottom: 4px solid {STOP_PRESSED};
-  border-radius: 8px; font-size: 13pt; font-weight: 800; padding: 4px 16px; }}
+QPushButton#stop {{ background: {STOP_RED}; color: {ON_RED}; border: 2px solid {STOP_RED}; 
+  border-bottom: 4px solid {STOP_PRESSED};
+  border-radius: 8px; font-size: 13pt; font-weight: 800; padding: 4px 10px; }}
 QPushButton#stop:hover {{ background: #dd1620; }}
 QPushButton#stop:focus {{ border-color: {STOP_TEXT}; }}
 QPushButton#stop:pressed, QPushButton#stop[latched="true"] {{ background: {STOP_PRESSED}; border-color: #4d0509; }}

@@ -1,4 +1,4 @@
-"""The colours, light and dark, and what each is for. Red is for the stop and for losses, yellow for warnings, green for health and
+"""The colours, light and dark. Red is for the stop and for losses, yellow for warnings, green for health and
 profit. A tone never stands alone: a sign or a word goes with it.
 """
 

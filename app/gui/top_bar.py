@@ -5,8 +5,17 @@ from __future__ import annotations
 from decimal import Decimal
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.api.schemas import LinkModel, SnapshotModel
 from app.gui import formats, words
@@ -15,6 +24,8 @@ from app.gui.stop_block import StopBlock
 from app.gui.theme import Theme, number_font
 from app.gui.tones import Tone
 
+_SMALL = 1200
+"""Width in points below which the figures are drawn smaller."""
 _LINK_NAMES = ("brain", "terminal", "broker", "journal")
 
 
@@ -54,13 +65,11 @@ class Chip(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         metrics = QFontMetrics(self.font())
-        return QSize(
-            34 + metrics.horizontalAdvance(f"{self._name}  {self.text}") + 12, metrics.height() + 10
-        )
+        return QSize(34 + metrics.horizontalAdvance(f"{self._name}  {self.text}") + 12, metrics.height() + 10)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         metrics = QFontMetrics(self.font())
-        return QSize(40 + metrics.horizontalAdvance(f"{self._name}  connected"), metrics.height() + 10)
+        return QSize(40 + metrics.horizontalAdvance(self._name), metrics.height() + 10)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         tones = self._theme.tones
@@ -170,11 +179,13 @@ class TopBar(QWidget):
         self.act.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.act.clicked.connect(self._act)
         self._state = ""
+        self._small = False
         self._lay_out()
         self.show_link(EngineLink(EngineState.SEARCHING, "looking for the engine …"))
 
     def _lay_out(self) -> None:
         line = QHBoxLayout(self)
+        self._line = line
         line.setContentsMargins(12, 8, 10, 8)
         line.setSpacing(12)
         grid = QGridLayout()
@@ -199,6 +210,16 @@ class TopBar(QWidget):
                 line.addWidget(part)
         line.addStretch(1)
         line.addWidget(self.stop_block)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """On a small screen the figures are smaller and closer; nothing is left out."""
+        super().resizeEvent(event)
+        small = event.size().width() < _SMALL
+        if small != self._small:
+            self._small = small
+            self._line.setSpacing(7 if small else 12)
+            for figure in (self.trading, self.equity, self.margin, self.today):
+                figure.value.setFont(number_font(11.5 if small else 15, bold=True))
 
     def _act(self) -> None:
         (self.resume if self._state == "REDUCING" else self.pause).emit()
@@ -248,7 +269,9 @@ class TopBar(QWidget):
         self.trading.line.setVisible(status.state == "HALTED" or not picture.ready)
         self.act.setText("Resume  F9" if status.state == "REDUCING" else "Pause entries  F9")
         self.act.setToolTip(
-            "Entries are taken again." if status.state == "REDUCING" else "Entries are refused; closing goes on."
+            "Entries are taken again."
+            if status.state == "REDUCING"
+            else "Entries are refused; closing goes on."
         )
 
     def _show_account(self, picture: SnapshotModel) -> None:
@@ -290,5 +313,3 @@ def _direction(profit: Decimal) -> tuple[str, Tone]:
 
 def _terminal_up(picture: SnapshotModel) -> bool:
     return any(row.name == "terminal" and row.state == "up" for row in picture.links)
-
-

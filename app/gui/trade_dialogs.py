@@ -8,7 +8,16 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QDialog, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.api.schemas import OperateAsk, OrderModel, PositionModel
 from app.gui import formats, words
@@ -142,7 +151,9 @@ class StopsDialog(AskDialog):
             self.complain("Nothing is different from before.")
             return None
         action = "MODIFY_ORDER" if isinstance(self._item, OrderModel) else "MODIFY_POSITION"
-        return OperateAsk.model_validate({"action": action, "ticket": self._item.ticket, "by": "desktop", **asked})
+        return OperateAsk.model_validate(
+            {"action": action, "ticket": self._item.ticket, "by": "desktop", **asked}
+        )
 
     def _example(self) -> str:
         return str(self._item.price if isinstance(self._item, OrderModel) else self._item.open_price)

@@ -48,7 +48,9 @@ class Tray(QObject):
             self._state = state
             self.icon.setIcon(state_icon(state))
         profit = formats.money(picture.daily_profit, signed=True)
-        self.icon.setToolTip(f"Medulla: {words.trading(state)}\ntoday {profit}, {len(picture.positions)} open")
+        self.icon.setToolTip(
+            f"Medulla: {words.trading(state)}\ntoday {profit}, {len(picture.positions)} open"
+        )
 
     def show_link(self, link: EngineLink) -> None:
         if link.state is not EngineState.CONNECTED:

@@ -56,7 +56,9 @@ class MainWindow(QMainWindow):
 
     leaving = Signal()
 
-    def __init__(self, options: WindowOptions, theme: Theme, session: EngineSession, stop: EmergencyStop) -> None:
+    def __init__(
+        self, options: WindowOptions, theme: Theme, session: EngineSession, stop: EmergencyStop
+    ) -> None:
         super().__init__()
         self._options = options
         self._theme = theme
@@ -261,7 +263,9 @@ class MainWindow(QMainWindow):
         total = next((row for row in picture.latencies if row.hop == "total"), None)
         parts = []
         if total is not None:
-            parts.append(f"answers p50 {formats.milliseconds(total.p50)} · p99 {formats.milliseconds(total.p99)}")
+            parts.append(
+                f"answers p50 {formats.milliseconds(total.p50)} · p99 {formats.milliseconds(total.p99)}"
+            )
         counters = picture.counters
         parts += [
             f"queue {picture.queue_depth}",
@@ -288,7 +292,9 @@ class MainWindow(QMainWindow):
 
     def _ask_receipt(self) -> None:
         if self._session.state.state is EngineState.CONNECTED:
-            self._session.ask("Stop", lambda client: client.stop_receipt(), self.have_receipt, lambda _why: None)
+            self._session.ask(
+                "Stop", lambda client: client.stop_receipt(), self.have_receipt, lambda _why: None
+            )
 
     def have_receipt(self, receipt: StopReceiptModel) -> None:
         """What the engine has proved so far."""
@@ -356,10 +362,11 @@ class MainWindow(QMainWindow):
         self.resize(1440, 900)
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
-        if isinstance(layout, QByteArray) and self.restoreState(layout):
-            self.panes_docked.settle_titles()
+        if isinstance(layout, QByteArray):
+            self.panes_docked.restore(layout)
         else:
-            self.panes_docked.share_room()
+            self.panes_docked.lay_out()
+        self.positions.view.setFocus()
         if kept.value("window/zone") == Zone.UTC.value:
             self.toggle_zone()
 
@@ -389,4 +396,3 @@ class MainWindow(QMainWindow):
             return
         event.ignore()
         self.leaving.emit()
-

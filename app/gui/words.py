@@ -71,7 +71,12 @@ _REMEDIES = {
     "consecutive_failures": "Entries are refused. See in Commands why the last ones failed, then re-enable it.",
     "repeat_throttle": "The same entry came too often. Ask why the brain repeats itself, then re-enable it.",
 }
-_LINK_STATES = {"up": "connected", "connecting": "connecting …", "down": "not connected", "degraded": "impaired"}
+_LINK_STATES = {
+    "up": "connected",
+    "connecting": "connecting …",
+    "down": "not connected",
+    "degraded": "impaired",
+}
 _ACTIONS = {
     "OPEN_POSITION": "Open",
     "PLACE_ORDER": "Place",
