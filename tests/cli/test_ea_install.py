@@ -25,6 +25,7 @@ from app.settings import load_settings
 from .terminal_tree import DLL, EA_SOURCES, HASHES, Tree, contents, made_up_wheel, script
 
 FETCHES: list[str] = []
+SOURCE_FOLDER = ea_bundle.source_folder
 
 
 def command_line() -> typer.Typer:
@@ -62,8 +63,7 @@ def small_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "Include/Medulla").mkdir(parents=True)
     for name in ("Medulla.mq5", "MedullaNoDll.mq5", "Include/Medulla/Gate.mqh", "Include/Medulla/Inputs.mqh"):
         shutil.copyfile(EA_SOURCES / name, folder / name)
-    real = ea_bundle.source_folder
-    monkeypatch.setattr(ea_bundle, "source_folder", lambda given: real(given or folder))
+    monkeypatch.setattr(ea_bundle, "source_folder", lambda given: SOURCE_FOLDER(given or folder))
     return folder
 
 
@@ -510,7 +510,7 @@ def test_the_executor_and_the_ea_agree_on_what_a_key_is(terminal: Path, data_fol
 
 
 def test_the_sources_are_found_beside_the_program() -> None:
-    assert ea_bundle.source_folder(EA_SOURCES) == EA_SOURCES
+    assert SOURCE_FOLDER(None) == EA_SOURCES
     names = {item.path.name for item in ea_bundle.source_items(EA_SOURCES, with_library=True)}
     assert {"Medulla.mq5", "MedullaNoDll.mq5", "Core.mqh", "TransportZmq.mqh"} <= names
 
