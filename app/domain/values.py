@@ -73,6 +73,8 @@ class Priority(IntEnum):
 
 def decimal(field: str, value: Decimal | int | str) -> Decimal:
     """A finite Decimal of at most 28 digits. Binary floats and booleans are refused: they are never exact."""
+    if type(value) is str and len(value) <= _MAX_DIGITS and _PLAIN.match(value):
+        return Decimal(value)
     if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
         raise InvalidValue(field, "must be a decimal number")
     if isinstance(value, str) and not _DECIMAL.match(value):
@@ -82,8 +84,6 @@ def decimal(field: str, value: Decimal | int | str) -> Decimal:
         number = Decimal(value)
     except InvalidOperation:
         raise InvalidValue(field, "must be a decimal number") from None
-    if isinstance(value, str) and len(value) <= _MAX_DIGITS and _PLAIN.match(value):
-        return number
     if not number.is_finite():
         raise InvalidValue(field, "must be a finite number")
     _sign, digits, exponent = number.as_tuple()

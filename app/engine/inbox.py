@@ -190,7 +190,7 @@ class Inbox:
         item = self._in_hand(command, arrival, received)
         durable = self._desk.take(item, received, CommandQueued(self._clock.now(), command.command_id))
         ack = CommandAck(command.command_id, "ACCEPTED")
-        durable.add_done_callback(lambda done: self._answer_when_durable(done, ack))
+        durable.add_done_callback(lambda done: self._answer_when_durable(done, ack, item))
         self._processor.accept(item)
 
     def _in_hand(self, command: TradeCommand, arrival: Arrival, received: CommandReceived) -> CommandInHand:
@@ -199,7 +199,14 @@ class Inbox:
             CommandRecord.received(received), command, arrival.monotonic, arrival.monotonic + left
         )
 
-    def _answer_when_durable(self, done: asyncio.Future[tuple[int, ...]], ack: CommandAck) -> None:
+    def _answer_when_durable(
+        self, done: asyncio.Future[tuple[int, ...]], ack: CommandAck, item: CommandInHand | None = None
+    ) -> None:
         if done.cancelled() or isinstance(done.exception(), JournalFailed):
             return  # never acknowledged: the brain will ask again, and trading has stopped
-        self._answer(ack)
+        if item is not None and item.record.state is CommandState.DISPATCHED:
+            # It was committed with this: the terminal gets its frame first and trades while the brain is told. The result
+            # has a commit of its own to wait for, so it stays behind the acknowledgement.
+            asyncio.get_running_loop().call_soon(self._answer, ack)
+        else:
+            self._answer(ack)
