@@ -6,6 +6,6 @@
 #property copyright "Medulla"
 #property version   "0.10"
 #property description "Executes signed commands of the Medulla executor on this machine, once, and stops."
-#include <Medulla/TransportZmq.mqh>
-#include <Medulla/Core.mqh>
+#include <Medulla\TransportZmq.mqh>
+#include <Medulla\Core.mqh>
 //+------------------------------------------------------------------+

@@ -6,6 +6,6 @@
 #property copyright "Medulla"
 #property version   "0.10"
 #property description "Executes signed commands of the Medulla executor on this machine, once, and stops."
-#include <Medulla/TransportZmtp.mqh>
-#include <Medulla/Core.mqh>
+#include <Medulla\TransportZmtp.mqh>
+#include <Medulla\Core.mqh>
 //+------------------------------------------------------------------+

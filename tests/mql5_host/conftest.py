@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from .build import EA_FOLDER, build
 from .executor import Executor, Link
-from .host import FRONTS, HostTerminal
+from .host import FRONTS, HostTerminal, default_flavour
 
 
 @dataclass(slots=True)
@@ -39,6 +40,17 @@ class Rig:
 
 
 RigMaker = Callable[..., Rig]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Compile before the first test and outside its time limit; nothing to do when the sources are as they were."""
+    here = Path(__file__).parent
+    wanted = any(
+        item.path.is_relative_to(here) and item.get_closest_marker("processes") for item in session.items
+    )
+    if wanted and not session.config.option.collectonly:
+        for name in FRONTS:
+            build(EA_FOLDER / f"{name}.mq5", default_flavour())
 
 
 @pytest.fixture(params=FRONTS)

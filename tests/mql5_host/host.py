@@ -44,6 +44,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def default_flavour() -> str:
+    """A key of build.FLAVOURS: `plain`, `sanitized` or `coverage`."""
+    return os.environ.get("MEDULLA_EA_BUILD", "plain")
+
+
 class HostTerminal:
     """One terminal with one EA. `front`: `Medulla` (libzmq) or `MedullaNoDll` (native sockets)."""
 
@@ -69,7 +74,7 @@ class HostTerminal:
         self.common = folder / "common"
         self.effects_file = effects_file or folder / "effects.jsonl"
         self.log_file = folder / "experts.log"
-        self.flavour = flavour or os.environ.get("MEDULLA_EA_BUILD", "plain")
+        self.flavour = flavour or default_flavour()
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader: threading.Thread | None = None

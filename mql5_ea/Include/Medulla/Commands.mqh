@@ -4,7 +4,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_COMMANDS_MQH
 #define MEDULLA_COMMANDS_MQH
-#include <Medulla/Questions.mqh>
+#include <Medulla\Questions.mqh>
 
 class CCommands
   {

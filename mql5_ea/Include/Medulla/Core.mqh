@@ -4,8 +4,8 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_CORE_MQH
 #define MEDULLA_CORE_MQH
-#include <Medulla/Panel.mqh>
-#include <Medulla/SelfTest.mqh>
+#include <Medulla\Panel.mqh>
+#include <Medulla\SelfTest.mqh>
 
 #define TIMER_MS          15
 #define RECEIVE_BUDGET_US 12000

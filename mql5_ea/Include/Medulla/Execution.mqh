@@ -4,7 +4,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_EXECUTION_MQH
 #define MEDULLA_EXECUTION_MQH
-#include <Medulla/Objects.mqh>
+#include <Medulla\Objects.mqh>
 
 struct SExecution
   {

@@ -5,9 +5,9 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_GATE_MQH
 #define MEDULLA_GATE_MQH
-#include <Medulla/Execution.mqh>
-#include <Medulla/Ledger.mqh>
-#include <Medulla/Sessions.mqh>
+#include <Medulla\Execution.mqh>
+#include <Medulla\Ledger.mqh>
+#include <Medulla\Sessions.mqh>
 
 //--- On whose behalf a trade is made, and until when.
 struct SMandate

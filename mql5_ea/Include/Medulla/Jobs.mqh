@@ -5,8 +5,8 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_JOBS_MQH
 #define MEDULLA_JOBS_MQH
-#include <Medulla/Trader.mqh>
-#include <Medulla/Recovery.mqh>
+#include <Medulla\Trader.mqh>
+#include <Medulla\Recovery.mqh>
 
 #define MAX_JOBS 32
 
@@ -39,6 +39,7 @@ private:
    SJobPart          m_parts[];
    int               m_number;
    int               FindJob(const int number) const;
+   void              RemoveJob(const int job);
    void              AddPart(const int job,const ulong ticket,const bool is_order);
    void              RunPart(const int job,const SJobPart &part);
    void              RunStopPart(const SJobPart &part);
@@ -64,6 +65,14 @@ int CJobs::FindJob(const int number) const
       if(m_jobs[i].number==number)
          return(i);
    return(-1);
+  }
+
+void CJobs::RemoveJob(const int job)
+  {
+   int last=ArraySize(m_jobs)-1;
+   for(int i=job; i<last; i++)
+      m_jobs[i]=m_jobs[i+1];
+   ArrayResize(m_jobs,last);
   }
 
 bool CJobs::Holds(const string cid) const
@@ -169,7 +178,7 @@ void CJobs::Pump()
       if(m_parts[i].job==part.job)
          return;
    if(m_jobs[job].is_stop)
-      ArrayRemove(m_jobs,job,1);
+      RemoveJob(job);
    else
       Finish(job);
   }
@@ -217,7 +226,7 @@ void CJobs::Finish(const int job)
   {
    SJob ended=m_jobs[job];
    uchar peer[];
-   ArrayRemove(m_jobs,job,1);
+   RemoveJob(job);
    if(ended.unknown>0)
       ended.sum.state="unknown";
    else

@@ -6,7 +6,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_JSON_MQH
 #define MEDULLA_JSON_MQH
-#include <Medulla/Text.mqh>
+#include <Medulla\Text.mqh>
 
 #define JSON_MAX_DEPTH   16
 #define JSON_MAX_NODES   8192

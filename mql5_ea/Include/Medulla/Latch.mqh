@@ -5,9 +5,9 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_LATCH_MQH
 #define MEDULLA_LATCH_MQH
-#include <Medulla/Seal.mqh>
-#include <Medulla/Json.mqh>
-#include <Medulla/Platform.mqh>
+#include <Medulla\Seal.mqh>
+#include <Medulla\Json.mqh>
+#include <Medulla\Platform.mqh>
 
 //--- the whole file, at most `largest` bytes
 bool ReadFile(const string name,const int largest,uchar &bytes[],const int common=0)

@@ -6,7 +6,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_LEDGER_MQH
 #define MEDULLA_LEDGER_MQH
-#include <Medulla/Latch.mqh>
+#include <Medulla\Latch.mqh>
 
 #define LEDGER_BUCKETS 65536
 

@@ -4,7 +4,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_OBJECTS_MQH
 #define MEDULLA_OBJECTS_MQH
-#include <Medulla/Symbols.mqh>
+#include <Medulla\Symbols.mqh>
 
 string AccountModeText()
   {

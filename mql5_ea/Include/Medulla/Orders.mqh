@@ -4,8 +4,8 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_ORDERS_MQH
 #define MEDULLA_ORDERS_MQH
-#include <Medulla/Gate.mqh>
-#include <Medulla/Wire.mqh>
+#include <Medulla\Gate.mqh>
+#include <Medulla\Wire.mqh>
 
 //--- A trade as the executor wants it, with the broker's symbol name. Prices 0: none.
 struct STrade

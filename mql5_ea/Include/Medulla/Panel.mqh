@@ -4,7 +4,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_PANEL_MQH
 #define MEDULLA_PANEL_MQH
-#include <Medulla/Commands.mqh>
+#include <Medulla\Commands.mqh>
 
 #define PANEL_PREFIX "Medulla."
 #define PANEL_BUTTON "Medulla.STOP"

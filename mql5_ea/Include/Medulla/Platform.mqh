@@ -4,7 +4,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_PLATFORM_MQH
 #define MEDULLA_PLATFORM_MQH
-#include <Medulla/Json.mqh>
+#include <Medulla\Json.mqh>
 
 #define MEDULLA_VERSION "0.1.0"
 

@@ -4,9 +4,9 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_QUESTIONS_MQH
 #define MEDULLA_QUESTIONS_MQH
-#include <Medulla/Jobs.mqh>
-#include <Medulla/Ticks.mqh>
-#include <Medulla/TradeEvents.mqh>
+#include <Medulla\Jobs.mqh>
+#include <Medulla\Ticks.mqh>
+#include <Medulla\TradeEvents.mqh>
 
 #define MOST_DEALS 1000
 
@@ -217,7 +217,7 @@ void CQuestions::Snapshot(SAnswer &answer) const
      {
       string name="";
       if(i<subscribed)
-         name=g_ticks.Symbol(i);
+         name=g_ticks.BrokerName(i);
       else
          if(i<subscribed+PositionsTotal())
            {

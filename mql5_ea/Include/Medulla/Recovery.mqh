@@ -5,7 +5,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_RECOVERY_MQH
 #define MEDULLA_RECOVERY_MQH
-#include <Medulla/Trader.mqh>
+#include <Medulla\Trader.mqh>
 
 #define LOOKUP_SOON_MS   500
 #define LOOKUP_LATER_MS  10000

@@ -4,7 +4,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_SEAL_MQH
 #define MEDULLA_SEAL_MQH
-#include <Medulla/Text.mqh>
+#include <Medulla\Text.mqh>
 
 #define MAC_SIZE   32
 #define HASH_BLOCK 64

@@ -4,7 +4,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_SELF_TEST_MQH
 #define MEDULLA_SELF_TEST_MQH
-#include <Medulla/Commands.mqh>
+#include <Medulla\Commands.mqh>
 
 class CSelfTest
   {

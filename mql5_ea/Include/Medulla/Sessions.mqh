@@ -5,7 +5,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_SESSIONS_MQH
 #define MEDULLA_SESSIONS_MQH
-#include <Medulla/Platform.mqh>
+#include <Medulla\Platform.mqh>
 
 #define SILENCE_MS        10000
 #define MAX_STOP_SESSIONS 8
@@ -44,7 +44,7 @@ public:
    bool              IsTakenFrom(const string instance) const;
    void              OpenPending(const string sid,const string instance,const bool command,const long ts);
    void              Activate(const int i);
-   void              Remove(const int i) { ArrayRemove(m_sessions,i,1); }
+   void              Remove(const int i);
    void              Clear() { ArrayResize(m_sessions,0); }
    bool              HeardWithin(const long ms) const;
   };
@@ -57,6 +57,15 @@ int CSessions::Find(const string sid) const
       if(m_sessions[i].sid==sid)
          return(i);
    return(-1);
+  }
+
+//--- moved one by one: the platform's array functions are for structures without strings
+void CSessions::Remove(const int i)
+  {
+   int last=ArraySize(m_sessions)-1;
+   for(int k=i; k<last; k++)
+      m_sessions[k]=m_sessions[k+1];
+   ArrayResize(m_sessions,last);
   }
 
 //--- the active command session, -1: none

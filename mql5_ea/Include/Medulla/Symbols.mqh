@@ -4,8 +4,8 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_SYMBOLS_MQH
 #define MEDULLA_SYMBOLS_MQH
-#include <Medulla/Platform.mqh>
-#include <Medulla/Inputs.mqh>
+#include <Medulla\Platform.mqh>
+#include <Medulla\Inputs.mqh>
 
 //--- Which name stands for which. The explicit map comes first, then prefix and suffix, then the name as it is.
 class CSymbols

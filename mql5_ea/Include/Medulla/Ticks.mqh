@@ -4,8 +4,8 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_TICKS_MQH
 #define MEDULLA_TICKS_MQH
-#include <Medulla/Objects.mqh>
-#include <Medulla/Wire.mqh>
+#include <Medulla\Objects.mqh>
+#include <Medulla\Wire.mqh>
 
 #define MAX_SUBSCRIPTIONS 256
 #define MAX_TICKS_A_TURN  256
@@ -37,7 +37,7 @@ public:
    int               Count() const { return(ArraySize(m_items)); }
    void              Clear() { ArrayResize(m_items,0); }
    string            NamesJson() const;
-   string            Symbol(const int i) const { return(m_items[i].symbol); }
+   string            BrokerName(const int i) const { return(m_items[i].symbol); }
    void              Pump();
   };
 
@@ -77,8 +77,12 @@ bool CTicks::Subscribe(const string wire,const long min_interval,const bool loss
 void CTicks::Unsubscribe(const string wire)
   {
    int i=Find(wire);
-   if(i>=0)
-      ArrayRemove(m_items,i,1);
+   if(i<0)
+      return;
+   int last=ArraySize(m_items)-1;
+   for(int k=i; k<last; k++)
+      m_items[k]=m_items[k+1];
+   ArrayResize(m_items,last);
   }
 
 string CTicks::NamesJson() const

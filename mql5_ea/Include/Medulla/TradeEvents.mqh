@@ -6,9 +6,9 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_TRADE_EVENTS_MQH
 #define MEDULLA_TRADE_EVENTS_MQH
-#include <Medulla/Objects.mqh>
-#include <Medulla/Ledger.mqh>
-#include <Medulla/Wire.mqh>
+#include <Medulla\Objects.mqh>
+#include <Medulla\Ledger.mqh>
+#include <Medulla\Wire.mqh>
 
 #define COMPARE_MS      1000
 #define DEAL_MEMORY     512
@@ -250,7 +250,10 @@ void CTradeEvents::CompareOrders()
       if(!m_orders[k].seen)
         {
          ulong gone=m_orders[k].ticket;
-         ArrayRemove(m_orders,k,1);
+         int   last=ArraySize(m_orders)-1;
+         for(int n=k; n<last; n++)
+            m_orders[n]=m_orders[n+1];
+         ArrayResize(m_orders,last);
          PublishOrder(Fate(gone),gone,"null");
         }
   }

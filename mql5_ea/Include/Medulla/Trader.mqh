@@ -4,7 +4,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_TRADER_MQH
 #define MEDULLA_TRADER_MQH
-#include <Medulla/Orders.mqh>
+#include <Medulla\Orders.mqh>
 
 class CTrader
   {

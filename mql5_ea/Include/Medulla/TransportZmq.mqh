@@ -6,7 +6,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_TRANSPORT_MQH
 #define MEDULLA_TRANSPORT_MQH
-#include <Medulla/Text.mqh>
+#include <Medulla\Text.mqh>
 
 #import "libzmq.dll"
 long zmq_ctx_new();

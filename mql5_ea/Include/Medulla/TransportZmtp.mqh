@@ -6,7 +6,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_TRANSPORT_MQH
 #define MEDULLA_TRANSPORT_MQH
-#include <Medulla/Zmtp.mqh>
+#include <Medulla\Zmtp.mqh>
 
 #define PEER_COMMAND 0
 #define PEER_STOP    1

@@ -4,9 +4,9 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_WIRE_MQH
 #define MEDULLA_WIRE_MQH
-#include <Medulla/Seal.mqh>
-#include <Medulla/Json.mqh>
-#include <Medulla/Platform.mqh>
+#include <Medulla\Seal.mqh>
+#include <Medulla\Json.mqh>
+#include <Medulla\Platform.mqh>
 
 #define MAX_BODY 262144
 

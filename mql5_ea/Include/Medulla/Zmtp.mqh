@@ -5,7 +5,7 @@
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_ZMTP_MQH
 #define MEDULLA_ZMTP_MQH
-#include <Medulla/Text.mqh>
+#include <Medulla\Text.mqh>
 
 #define ZMTP_MORE       1
 #define ZMTP_LONG       2

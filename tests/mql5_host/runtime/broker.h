@@ -92,6 +92,7 @@ public:
 private:
   uint64_t next_ticket_ = 5001;
   int64_t effect_seq_ = 0;
+  mutable std::vector<std::string> new_effects_; // of what is not saved yet
   std::vector<mql::MqlTradeRequest> unsettled_;
   std::string intent_;
 
@@ -106,6 +107,7 @@ private:
   void retire(Order order, int state);
   void notify(mql::ENUM_TRADE_TRANSACTION_TYPE type, uint64_t deal, uint64_t order, uint64_t position,
               const std::string &symbol);
+  void write_effects() const;
   void effect(const char *kind, uint64_t ticket, const std::string &symbol, const std::string &side, double volume,
               double price, const std::string &comment, int reason, const std::string &more = "");
 };

@@ -88,11 +88,21 @@ void Broker::effect(const char *kind, uint64_t ticket, const std::string &symbol
   static const char *names[] = {"client", "client", "client", "expert", "sl", "tp", "so"};
   if (options.effects_file.empty()) return;
   std::string cid = reason == DEAL_REASON_EXPERT ? intent_on_disk() : "";
-  std::ofstream file(options.effects_file, std::ios::app);
-  file << "{\"seq\":" << ++effect_seq_ << ",\"time\":" << clock.wall_ms() << ",\"effect\":\"" << kind << "\",\"cid\":"
+  std::ostringstream line;
+  line << "{\"seq\":" << ++effect_seq_ << ",\"time\":" << clock.wall_ms() << ",\"effect\":\"" << kind << "\",\"cid\":"
        << (cid.empty() ? "null" : quoted(cid)) << ",\"ticket\":\"" << ticket << "\",\"symbol\":" << quoted(symbol)
        << ",\"side\":\"" << side << "\",\"volume\":\"" << number(volume) << "\",\"price\":\"" << number(price)
-       << "\",\"reason\":\"" << names[reason] << "\",\"comment\":" << quoted(comment) << more << "}" << std::endl;
+       << "\",\"reason\":\"" << names[reason] << "\",\"comment\":" << quoted(comment) << more << "}";
+  new_effects_.push_back(line.str());
+}
+
+// The ledger of effects follows the books: a kill between the two is made good when the books are read again.
+void Broker::write_effects() const {
+  if (new_effects_.empty()) return;
+  std::ofstream file(options.effects_file, std::ios::app);
+  for (const std::string &line : new_effects_) file << line << '\n';
+  file.flush();
+  new_effects_.clear();
 }
 
 Deal Broker::book(const MqlTradeRequest &request, uint64_t order, uint64_t position, int entry, double volume, double price,
@@ -240,7 +250,8 @@ uint64_t Broker::open_by_hand(const std::string &symbol, int type, double volume
 
 // --- state file: one line an object, fields separated by tabs, doubles exact
 void Broker::save() const {
-  if (options.broker_file.empty() || bulk) return;
+  if (bulk) return;
+  if (options.broker_file.empty()) return write_effects();
   std::ostringstream out;
   out.precision(17);
   out << "broker\t" << next_ticket_ << '\t' << effect_seq_ << '\t' << balance << '\n';
@@ -255,12 +266,15 @@ void Broker::save() const {
   for (const Order &o : order_history) write_order("history", o);
   for (const Deal &d : deals)
     out << "deal\t" << d.ticket << '\t' << d.order << '\t' << d.position << '\t' << d.symbol << '\t' << d.comment << '\t' << d.type << '\t' << d.entry << '\t' << d.reason << '\t' << d.volume << '\t' << d.price << '\t' << d.profit << '\t' << d.magic << '\t' << d.time_ms << '\n';
+  for (const std::string &line : new_effects_) out << "effect\t" << line << '\n';
   std::ofstream(options.broker_file + ".new") << out.str();
   std::rename((options.broker_file + ".new").c_str(), options.broker_file.c_str());
+  write_effects();
 }
 
 void Broker::load() {
-  std::ifstream file(options.broker_file);
+  std::ifstream file(options.broker_file), known(options.effects_file);
+  const std::string written((std::istreambuf_iterator<char>(known)), std::istreambuf_iterator<char>());
   std::string line;
   while (std::getline(file, line)) {
     std::vector<std::string> f;
@@ -272,6 +286,8 @@ void Broker::load() {
       next_ticket_ = static_cast<uint64_t>(whole(1));
       effect_seq_ = whole(2);
       balance = real(3);
+    } else if (f[0] == "effect") {
+      if (written.find(line.substr(7)) == std::string::npos) new_effects_.push_back(line.substr(7));
     } else if (f[0] == "quote") {
       Instrument &instrument = instruments[f[1]];
       instrument.name = f[1];

@@ -70,8 +70,12 @@ template <class T, class V> int ArrayInitialize(Array<T> &array, V value) {
   return ArraySize(array);
 }
 
+// The reference: arrays of structures that hold strings or arrays are not copied by these functions.
+template <class T> constexpr bool is_plain = std::is_trivially_copyable_v<T> || std::is_same_v<T, string>;
+
 template <class T>
 int ArrayCopy(Array<T> &to, const Array<T> &from, int to_start = 0, int from_start = 0, int count = WHOLE_ARRAY) {
+  static_assert(is_plain<T>, "ArrayCopy: a structure with strings");
   int available = ArraySize(from) - from_start;
   if (count < 0 || count > available) count = available;
   if (count <= 0) return 0;
@@ -86,6 +90,7 @@ int ArrayCopy(Array<T> &to, const Array<T> &from, int to_start = 0, int from_sta
 }
 
 template <class T> bool ArrayRemove(Array<T> &array, int start, int count = WHOLE_ARRAY) {
+  static_assert(is_plain<T>, "ArrayRemove: a structure with strings");
   int size = ArraySize(array);
   if (array.is_fixed || start < 0 || start >= size) return false;
   if (count < 0 || start + count > size) count = size - start;
