@@ -15,7 +15,7 @@ from app.domain.errors import InvalidValue
 _COMMAND_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 _PLAIN = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z", re.ASCII)
 """What needs no further look: finite, and no longer than its text."""
-_SYMBOL = re.compile(r"[A-Za-z0-9._\[][A-Za-z0-9._#&+!@$^/\[\] -]{0,30}\Z")
+_SYMBOL = re.compile(r"[._\[]?[A-Za-z0-9][A-Za-z0-9._#&+!@$^/\[\] -]{0,30}\Z")
 _SYMBOL_LENGTH = 31
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\Z")
 """Decimal() would also take '1_000', ' 7 ' and digits of other scripts."""
