@@ -301,6 +301,7 @@ void Broker::load() {
       deals.push_back({uint64_t(whole(1)), uint64_t(whole(2)), uint64_t(whole(3)), f[4], f[5], int(whole(6)), int(whole(7)), int(whole(8)), real(9), real(10), real(11), whole(12), whole(13)});
     }
   }
+  write_effects();
 }
 
 } // namespace bench

@@ -127,9 +127,9 @@ const std::map<std::string, Command> &commands() {
       {"panel", [](const Words &) { return panel_text(); }},
       {"stats", [](const Words &) {
          return std::to_string(broker().send_count) + " " + std::to_string(main_loop().timer_calls) + " " +
-                std::to_string(main_loop().longest_timer_us);
+                std::to_string(main_loop().longest_timer_us) + " " + std::to_string(main_loop().longest_cpu_us);
        }},
-      {"clear_stats", [](const Words &) { main_loop().longest_timer_us = 0; return std::string(); }},
+      {"clear_stats", [](const Words &) { main_loop().longest_timer_us = main_loop().longest_cpu_us = 0; return std::string(); }},
   };
   return table;
 }

@@ -10,7 +10,7 @@ class MainLoop {
 public:
   bool tick_arrived = false;
   std::deque<std::string> clicks;
-  long timer_calls = 0, longest_timer_us = 0;
+  long timer_calls = 0, longest_timer_us = 0, longest_cpu_us = 0;
 
   int run();
   int reinitialise(int reason);
