@@ -15,7 +15,7 @@ from app.domain.errors import ConfigurationError, InvalidValue
 
 if TYPE_CHECKING:
     from app.adapters.terminal_folders import TerminalFolder
-    from app.cli.ea_install import Options
+    from app.cli.ea_outcome import Options
 
 ea = typer.Typer(
     name="ea", help="The Expert Advisor: install it, try it on a demo account.", no_args_is_help=True
@@ -60,7 +60,8 @@ def install(
     set_: SetOption = None,
 ) -> None:
     """Copy the Expert Advisor, its library, key and preset into a terminal, and compile it."""
-    from app.cli.ea_install import Installation, Options, can_ask, remove_from, what_remains
+    from app.cli.ea_install import Installation, can_ask, remove_from
+    from app.cli.ea_outcome import Options, what_remains
 
     settings = settings_or_end(config, set_, quiet=json_)
     options = Options(
@@ -97,7 +98,7 @@ def install(
 def _chosen(named: list[Path], every: bool, options: Options) -> list[TerminalFolder]:
     """The terminals to work on; ends with one line if there is none, or more than one and nobody said which."""
     from app.adapters.terminal_folders import NoTerminal, find_terminals, nothing_found, terminal_in
-    from app.cli.ea_install import described
+    from app.cli.ea_outcome import described
 
     home = Path.home()
     try:

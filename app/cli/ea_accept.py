@@ -68,7 +68,13 @@ async def _connected(settings: Settings, wanted: Wanted, key: bytes, say: Say | 
     port = settings.terminal.command_port
 
     def send_stop(reason: str, epoch: int) -> StopAnswer:
-        channel = ZmqStopChannel(key=key, command_port=port, identity=identity, clock=clock)
+        channel = ZmqStopChannel(
+            key=key,
+            command_port=port,
+            stop_port=settings.terminal.stop_port,
+            identity=identity,
+            clock=clock,
+        )
         try:
             return channel.send_stop(
                 reason=reason,
@@ -87,6 +93,7 @@ async def _connected(settings: Settings, wanted: Wanted, key: bytes, say: Say | 
         identity=identity,
         clock=clock,
         answer_timeout=settings.terminal.answer_timeout,
+        transport=settings.terminal.transport,
     )
     keeper = TaskKeeper("accept")
     keeper.spawn("terminal", broker.run(ears))

@@ -11,85 +11,24 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from app import __version__
 from app.adapters import pinned_wheel
 from app.adapters.durable_file import replace_durably
 from app.adapters.ea_files import EaFolder, FolderTrouble, Item, Step, Verdict
 from app.adapters.key_file import load_key, load_or_create_key
-from app.adapters.metaeditor import Compilation, NoEditor, compile_source, editor_command
+from app.adapters.metaeditor import NoEditor, compile_source, editor_command
 from app.adapters.owner_only import restrict_to_owner
 from app.adapters.pinned_wheel import PinnedFile, PinnedWheel, WheelTrouble
 from app.adapters.terminal_folders import TerminalFolder, child_named
 from app.cli import ea_bundle
-from app.cli.console import mark, say
+from app.cli.console import say
+from app.cli.ea_outcome import Options, Outcome, described, tell
 from app.domain.errors import ConfigurationError
 from app.settings import Settings
 
 _RUNTIME = "https://aka.ms/vs/17/release/vc_redist.x64.exe"
 _KEY_TEXT = re.compile(rb"[0-9a-f]{64}\s*\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line asked for."""
-
-    with_library: bool
-    dry_run: bool
-    yes: bool
-    quiet: bool
-    """JSON is wanted: no lines, no questions."""
-    compile: bool
-    source: Path | None
-    wheel: Path | None
-    editor: Path | None
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What happened at one terminal, as `--json` gives it."""
-
-    terminal: TerminalFolder
-    files: dict[str, str] = field(default_factory=dict)
-    backups: list[str] = field(default_factory=list)
-    removed: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-    compiled: list[Compilation] = field(default_factory=list)
-    verified: int = 0
-    notes: list[str] = field(default_factory=list)
-    trouble: str = ""
-
-    @property
-    def good(self) -> bool:
-        return not self.trouble
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "data": str(self.terminal.data),
-            "origin": self.terminal.origin,
-            "build": self.terminal.build,
-            "portable": self.terminal.portable,
-            "files": self.files,
-            "backups": self.backups,
-            "removed": self.removed,
-            "left": self.left,
-            "compiled": [
-                {
-                    "source": item.source.name,
-                    "ok": item.good,
-                    "errors": item.errors,
-                    "warnings": item.warnings,
-                    "findings": [str(finding) for finding in item.findings],
-                    "trouble": item.trouble,
-                }
-                for item in self.compiled
-            ],
-            "verified": self.verified,
-            "notes": self.notes,
-            "trouble": self.trouble,
-            "ok": self.good,
-        }
 
 
 class Left(Exception):
@@ -321,11 +260,6 @@ class Installation:
             tell(symbol, text)
 
 
-def tell(symbol: str, text: str) -> None:
-    """A step in a line; `symbol` as console.mark takes it, or empty."""
-    say(f"  {mark(symbol) if symbol else '-'} {text}")
-
-
 def remove_from(terminal: TerminalFolder, *, dry_run: bool, quiet: bool) -> Outcome:
     """`--remove`: only what the manifest lists and nobody changed; ledger and stop of the EA stay, they are its memory."""
     outcome = Outcome(terminal)
@@ -356,37 +290,6 @@ def remove_from(terminal: TerminalFolder, *, dry_run: bool, quiet: bool) -> Outc
         outcome.notes.append(f"{path}: changed since it was installed; left there")
         line("!", outcome.notes[-1])
     return outcome
-
-
-def described(terminal: TerminalFolder) -> str:
-    build = f"build {terminal.build}" if terminal.build else "build unknown"
-    kind = "portable" if terminal.portable else f"installed in {terminal.origin or 'an unknown place'}"
-    return f"[{terminal.data.name}] {kind}, {build}\n  data folder {terminal.data}"
-
-
-def what_remains(settings: Settings, options: Options, terminals: int) -> list[str]:
-    """What only a person can do, in the terminal."""
-    name = "Medulla" if options.with_library else "MedullaNoDll"
-    todo = [
-        "Navigator > Expert Advisors: Refresh (or restart the terminal).",
-        f"Attach {name} to ONE chart. Common tab: Allow Algo Trading. Inputs tab: Load > Medulla.set.",
-    ]
-    if options.with_library:
-        todo.append(
-            "The same window, Dependencies/Common tab: Allow DLL imports, for Medulla alone. Leave it off in Tools > Options, or"
-            " every EA may load any library."
-        )
-    todo += [
-        "Only for MedullaNoDll: Tools > Options > Expert Advisors > Allow WebRequest for listed URL: add 127.0.0.1.",
-        "Switch on Algo Trading in the toolbar.",
-        "`medulla doctor` shows whether the terminal answers; `medulla ea accept` tries everything on a demo account.",
-    ]
-    if terminals > 1:
-        todo.append(
-            f"Several terminals: the ports {settings.terminal.command_port} and {settings.terminal.stream_port} serve one EA at a"
-            " time; another one needs other ports and an executor of its own."
-        )
-    return todo
 
 
 def can_ask() -> bool:

@@ -240,6 +240,17 @@ class TestAgainstTheCompiledExpertAdvisor:
         assert report_of(result)["verdict"].startswith("ACCEPTED")
         assert result.exit_code == 0
 
+    def test_the_expert_advisor_without_a_library_is_accepted(self, tmp_path: Path) -> None:
+        terminal = HostTerminal(tmp_path / "host", "MedullaNoDll")
+        terminal.start()
+        try:
+            words = ["--json", "--patience", "10", "--set", "terminal.transport=listen"]
+            result = accepted(terminal, terminal.files / "Medulla/key.txt", *words)
+        finally:
+            terminal.close()
+        assert report_of(result)["verdict"].startswith("ACCEPTED"), report_of(result)
+        assert result.exit_code == 0
+
     @pytest.mark.parametrize("mode", [1, 2], ids=["contest", "real"])
     def test_another_account_than_a_demo_account_is_refused(self, terminal: HostTerminal, mode: int) -> None:
         terminal.control(f"account mode {mode}")

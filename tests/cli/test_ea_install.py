@@ -509,6 +509,19 @@ def test_the_executor_and_the_ea_agree_on_what_a_key_is(terminal: Path, data_fol
     )
 
 
+def test_what_remains_fits_the_ea_that_is_used(terminal: Path) -> None:
+    with_library = installed().stdout
+    assert "Attach Medulla to ONE chart" in with_library
+    assert "127.0.0.1" not in with_library
+    without = installed("--no-dll").stdout
+    assert "Attach MedullaNoDll to ONE chart" in without
+    assert "Allow DLL imports" not in without
+    assert "terminal.transport: listen" in without
+    assert (
+        "terminal.transport: listen" not in installed("--no-dll", "--set", "terminal.transport=listen").stdout
+    )
+
+
 def test_the_sources_are_found_beside_the_program() -> None:
     assert SOURCE_FOLDER(None) == EA_SOURCES
     names = {item.path.name for item in ea_bundle.source_items(EA_SOURCES, with_library=True)}
