@@ -20,7 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from app.adapters import journal_queries, journal_schema, journal_sqlite
+from app.adapters import journal_file, journal_queries, journal_schema, journal_sqlite
 from app.adapters.journal_file import refuse_unsafe_place
 from app.adapters.journal_reader import JournalReader
 from app.adapters.journal_sqlite import SqliteJournal
@@ -81,6 +81,43 @@ async def test_every_commit_is_synced(journal: SqliteJournal) -> None:
     assert await _pragma(journal, "journal_mode") == "wal"
     assert await _pragma(journal, "synchronous") == 2
     assert await _pragma(journal, "foreign_keys") == 1
+
+
+async def test_the_log_has_its_length_from_the_start_and_keeps_it(journal: SqliteJournal, path: Path) -> None:
+    log = path.with_name("journal.db-wal")
+    assert log.stat().st_size == journal_file.WAL_BYTES
+    for number in range(journal_sqlite.WAL_COMMITS + 10):
+        await journal.append(*script.life(f"c{number}"))
+    assert log.stat().st_size == journal_file.WAL_BYTES
+    assert (await journal.verify()).sound
+
+
+async def test_a_disk_without_room_for_the_whole_log_keeps_what_is_left_for_records(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def full(handle: int) -> None:
+        if os.fstat(handle).st_size >= journal_file.WAL_BYTES:
+            raise OSError(28, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    journal = await SqliteJournal.open(path, _unwanted)
+    assert path.with_name("journal.db-wal").stat().st_size == 0
+    await journal.append(*script.life("c0"))
+    assert (await journal.verify()).sound
+    await journal.close()
+
+
+async def test_a_second_end_in_the_same_group_is_refused_as_in_a_later_one(path: Path) -> None:
+    failures: list[JournalFailed] = []
+    journal = await SqliteJournal.open(path, failures.append)
+    first, *rest = script.life("c0")
+    with pytest.raises(JournalFailed, match="finished already"):
+        await journal.append(first, *rest, rest[-1])
+    assert len(failures) == 1
+    await journal.close()
 
 
 async def test_everything_is_there_after_a_restart(path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from app.domain.commands import Action, CancelOrder, ClosePosition, ModifyPosition
+from app.domain.commands import Action, CancelOrder, ClosePosition, ModifyPosition, TradeCommand
 from app.domain.errors import JournalFailed
+from app.domain.execution import Execution
 from app.domain.limits import SafetyLimits
 from app.domain.values import Ticket
+from app.engine.broker import DispatchTerms
 from app.engine.command_processor import ProcessorOptions
 from app.engine.core import EngineCore
 from app.engine.ports import AlertReport, CommandAck
@@ -232,3 +235,21 @@ def wire_failure(core: EngineCore, bench: Bench) -> None:
         core.journal_failed(fault)
 
     bench.journal._on_failure = failed
+
+
+async def test_the_terminal_trades_while_the_brain_is_told_accepted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as bench:
+        heard_before: list[list[CommandAck]] = []
+        send = bench.broker.send
+
+        def noted(command: TradeCommand, terms: DispatchTerms) -> asyncio.Future[Execution]:
+            heard_before.append(bench.acks(command))
+            return send(command, terms)
+
+        monkeypatch.setattr(bench.broker, "send", noted)
+        command = await bench.send()
+        await bench.result(command)
+        assert heard_before == [[]]
+        assert [ack.status for ack in bench.acks(command)] == ["ACCEPTED"]

@@ -222,3 +222,9 @@ def test_what_is_not_json_is_not_written(value: float) -> None:
 def test_types_without_json_form_are_not_written() -> None:
     with pytest.raises(TypeError):
         dumps({"a": object()})
+
+
+def test_a_text_that_looks_like_the_room_for_a_number_is_written_as_it_is() -> None:
+    message = {"a": "\0exact", "b": Decimal("1.10"), "c": ["\0exact", Decimal("0.00001")]}
+    assert dumps(message) == '{"a":"\\u0000exact","b":1.10,"c":["\\u0000exact",0.00001]}'
+    assert loads(dumps(message)) == message
