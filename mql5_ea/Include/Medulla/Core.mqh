@@ -19,6 +19,7 @@ private:
    long              m_login;
    int               m_lock;
    long              m_try_at;        // monotonic ms
+   int               m_tries;
    long              m_second_at;
    long              m_file_at;
    void              Say(const string problem);
@@ -30,7 +31,7 @@ private:
    void              EverySecond();
    void              WatchLimits();
 public:
-                     CMedulla() { m_started=false; m_problem=""; m_login=0; m_lock=INVALID_HANDLE; m_try_at=0; m_second_at=0; m_file_at=0; }
+                     CMedulla() { m_started=false; m_problem=""; m_login=0; m_lock=INVALID_HANDLE; m_try_at=0; m_tries=0; m_second_at=0; m_file_at=0; }
    int               Init();
    void              Deinit(const int reason);
    void              Turn();
@@ -106,7 +107,8 @@ bool CMedulla::Lock()
 void CMedulla::TryStart()
   {
    string problem="";
-   m_try_at=MonotonicMs()+1000;
+   m_tries++;   // less and less often: sockets made again and again have crashed terminals
+   m_try_at=MonotonicMs()+MathMin(30000,500+500*m_tries);
    m_login=CurrentLogin();
    if(m_login==0)
      {
@@ -143,6 +145,7 @@ void CMedulla::TryStart()
    g_trade_events.Begin();
    g_recovery.Begin();
    m_started=true;
+   m_tries=0;
    Say("");
    PrintFormat("Medulla %s serves account %I64d, command port %d, %d commands in the ledger",MEDULLA_VERSION,m_login,InpCommandPort,g_ledger.Count());
   }
