@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,18 @@ from .host import HostTerminal
 class EaTerminal:
     """`Medulla.mq5` or `MedullaNoDll.mq5`, compiled for this machine, behind real sockets."""
 
-    def __init__(self, folder: Path, front: str = "Medulla") -> None:
-        self._host = HostTerminal(folder, front)
+    def __init__(
+        self, folder: Path, front: str = "Medulla", inputs: Mapping[str, object] | None = None
+    ) -> None:
+        self._host = HostTerminal(folder, front, inputs=inputs)
         self.transport: Transport = "connect" if front == "Medulla" else "listen"
         self.key = self._host.key
         self.command_port = self._host.command_port
         self.stream_port = self._host.stream_port
+
+    @property
+    def pid(self) -> int:
+        return self._host.pid
 
     async def start(self) -> None:
         await asyncio.to_thread(self._host.start)

@@ -84,6 +84,13 @@ class HostTerminal:
             self.write_key(self.key)
 
     @property
+    def pid(self) -> int:
+        """Raises BenchError unless it runs."""
+        if self._process is None:
+            raise BenchError("not running")
+        return self._process.pid
+
+    @property
     def ledger(self) -> Path:
         return self.files / f"Medulla/ledger_{LOGIN}.jsonl"
 

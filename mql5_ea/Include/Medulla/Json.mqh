@@ -1,12 +1,13 @@
 //+------------------------------------------------------------------+
-//| Json.mqh - JSON read as strictly as a trade deserves (RFC 8259), |
-//| and written compactly. Duplicate keys, NaN, trailing text,       |
-//| broken UTF-8, lone surrogates and depth over 16 are refused:     |
-//| each of them lets two readers of one frame see two trades.       |
+//| Json.mqh - JSON read as strictly as a trade deserves (RFC 8259). |
+//| Duplicate keys, NaN, trailing text, broken UTF-8, lone           |
+//| surrogates and depth over 16 are refused: each of them lets two  |
+//| readers of one frame see two trades. Writing: JsonWrite.mqh.     |
 //+------------------------------------------------------------------+
 #ifndef MEDULLA_JSON_MQH
 #define MEDULLA_JSON_MQH
 #include <Medulla\Text.mqh>
+#include <Medulla\JsonWrite.mqh>
 
 #define JSON_MAX_DEPTH   16
 #define JSON_MAX_NODES   8192
@@ -417,62 +418,6 @@ void CJson::Span(const int node,uchar &bytes[]) const
 string CJson::Source(const int node) const
   {
    return(node<0 ? "null" : TextOf(m_bytes,m_nodes[node].begin,m_nodes[node].end-m_nodes[node].begin));
-  }
-
-//--- writing
-string JsonText(const string text)
-  {
-   string quoted="\"";
-   int begin=0;
-   for(int i=0; i<StringLen(text); i++)
-     {
-      ushort unit=StringGetCharacter(text,i);
-      if(unit>=0x20 && unit!='"' && unit!='\\')
-         continue;
-      quoted+=StringSubstr(text,begin,i-begin)+StringFormat("\\u%04x",(int)unit);
-      begin=i+1;
-     }
-   return(quoted+StringSubstr(text,begin)+"\"");
-  }
-
-string JsonBool(const bool value)
-  {
-   return(value ? "true" : "false");
-  }
-
-//--- appends a member to the inside of an object
-void JsonPut(string &members,const string name,const string value)
-  {
-   if(members!="")
-      members+=",";
-   members+="\""+name+"\":"+value;
-  }
-
-void JsonPutText(string &members,const string name,const string value)
-  {
-   JsonPut(members,name,JsonText(value));
-  }
-
-void JsonPutWhole(string &members,const string name,const long value)
-  {
-   JsonPut(members,name,IntegerToString(value));
-  }
-
-string JsonObject(const string members)
-  {
-   return("{"+members+"}");
-  }
-
-void JsonItem(string &items,const string value)
-  {
-   if(items!="")
-      items+=",";
-   items+=value;
-  }
-
-string JsonList(const string items)
-  {
-   return("["+items+"]");
   }
 #endif
 //+------------------------------------------------------------------+
