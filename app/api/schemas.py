@@ -145,7 +145,7 @@ class ResultModel(Model):
     message: str | None
     attempts: int
     reconciled: bool
-    details: tuple[CloseDetailModel, ...]
+    details: tuple[CloseDetailModel, ...] | None
 
 
 class CommandModel(Model):

@@ -58,6 +58,7 @@ class CommandResult:
     message: str | None = None
     attempts: int = 0
     reconciled: bool = False
-    details: tuple[CloseDetail, ...] = ()
+    details: tuple[CloseDetail, ...] | None = None
+    """One for each position of a CLOSE_ALL that was tried; None for every other command."""
     strategy_id: str | None = None
     account: str | None = None

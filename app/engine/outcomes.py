@@ -10,6 +10,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from app.domain.commands import (
     CancelOrder,
+    CloseAll,
     ClosePosition,
     ModifyOrder,
     ModifyPosition,
@@ -164,7 +165,9 @@ def _result(item: CommandInHand, execution: Execution, now: float, reconciled: b
         message=message,
         attempts=execution.attempts,
         reconciled=reconciled,
-        details=tuple(_detail(detail) for detail in execution.details),
+        details=tuple(_detail(detail) for detail in execution.details)
+        if isinstance(command.action, CloseAll)
+        else None,
         strategy_id=command.strategy_id,
         account=command.account,
     )

@@ -314,7 +314,7 @@ def _result(body: Mapping[str, Any]) -> CommandResult:
         message=_maybe_str(wire, "message"),
         attempts=f.whole(wire.get("attempts", 0), "attempts", 0, 1000),
         reconciled=wire.get("reconciled") is True,
-        details=tuple(_detail(item) for item in wire.get("details", ())),
+        details=None if wire.get("details") is None else tuple(_detail(item) for item in wire["details"]),
         strategy_id=_maybe_str(body, "strategyId"),
         account=_maybe_str(body, "account"),
     )

@@ -120,7 +120,7 @@ def result_to_wire(result: CommandResult) -> dict[str, Any]:
     }
     if result.reconciled:
         wire["reconciled"] = True
-    if result.details:
+    if result.details is not None:
         wire["details"] = [_detail(detail) for detail in result.details]
     return wire
 

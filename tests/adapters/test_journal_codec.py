@@ -127,7 +127,7 @@ def test_a_row_without_fields_that_have_defaults_is_read() -> None:
         del payload["result"][name]
     event = decode_event(row.kind, row.at, row.command_id, json.dumps(payload))
     assert isinstance(event, ev.CommandExecuted)
-    assert (event.result.slippage, event.result.details, event.result.attempts) == (None, (), 0)
+    assert (event.result.slippage, event.result.details, event.result.attempts) == (None, None, 0)
     assert event.result.ticket == 2**63 + 7
 
 
