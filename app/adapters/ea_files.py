@@ -90,7 +90,8 @@ class EaFolder:
     def plan(self, items: Iterable[Item]) -> list[Step]:
         """How each file stands. Raises FolderTrouble if one cannot be read."""
         return [
-            Step(item, self.verdict(item.path, _sha256(item.content), a_persons=item.a_persons)) for item in items
+            Step(item, self.verdict(item.path, _sha256(item.content), a_persons=item.a_persons))
+            for item in items
         ]
 
     def verdict(self, path: PurePosixPath, digest: str, *, a_persons: bool = False) -> Verdict:

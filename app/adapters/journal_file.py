@@ -188,7 +188,8 @@ def damaged(path: Path, why: str) -> JournalDamaged:
     """The error for a file that is no sound journal."""
     one_line = " ".join(why.split())  # SQLite's own check answers in several
     return JournalDamaged(
-        f"The journal {path} is damaged ({one_line}). Medulla does not trade on it, because it could not tell which orders were sent. "
+        f"The journal {path} is damaged ({one_line}). Medulla does not trade on it, because it could not tell which orders "
+        "were sent. "
         f"The file was not touched. {RESTORE}"
     )
 
