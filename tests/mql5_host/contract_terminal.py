@@ -16,9 +16,14 @@ class EaTerminal:
     """`Medulla.mq5` or `MedullaNoDll.mq5`, compiled for this machine, behind real sockets."""
 
     def __init__(
-        self, folder: Path, front: str = "Medulla", inputs: Mapping[str, object] | None = None
+        self,
+        folder: Path,
+        front: str = "Medulla",
+        inputs: Mapping[str, object] | None = None,
+        *,
+        remembers: bool = True,
     ) -> None:
-        self._host = HostTerminal(folder, front, inputs=inputs)
+        self._host = HostTerminal(folder, front, inputs=inputs, remembers=remembers)
         self.transport: Transport = "connect" if front == "Medulla" else "listen"
         self.key = self._host.key
         self.command_port = self._host.command_port

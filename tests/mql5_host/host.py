@@ -63,8 +63,11 @@ class HostTerminal:
         stream_port: int | None = None,
         effects_file: Path | None = None,
         flavour: str | None = None,
+        remembers: bool = True,
     ) -> None:
         self.folder = folder
+        self.remembers = remembers
+        """Whether the broker keeps its books over a restart: it then writes them all at every trade."""
         self.front = front
         self.inputs: dict[str, object] = dict(inputs or {})
         self.key = key or secrets.token_bytes(32)
@@ -114,7 +117,7 @@ class HostTerminal:
         arguments = {
             "--files": self.files,
             "--common": self.common,
-            "--broker": self.folder / "broker.txt",
+            "--broker": self.folder / "broker.txt" if self.remembers else "",
             "--effects": self.effects_file,
             "--set": set_file,
             "--library": f"libzmq.dll={libzmq()}",
