@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import sin
 from typing import Any
 
 from app.api.schemas import (
@@ -363,7 +364,7 @@ def quotes() -> tuple[QuoteModel, ...]:
 
 def moved(picture: SnapshotModel, step: int) -> SnapshotModel:
     """The same, a moment later: prices and profits have moved. Deterministic."""
-    shift = Decimal((step * 7919) % 41 - 20)
+    shift = Decimal(round(14 * sin(step / 5) + 7 * sin(step / 2.3)))
     return picture.model_copy(
         update={
             "at": picture.at + timedelta(milliseconds=50 * step),

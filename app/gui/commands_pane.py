@@ -30,9 +30,9 @@ from app.gui.tones import Tone
 _COLUMNS = (
     Column("Received", "14:03:21.917", right=True),
     Column("Priority", "CRITICAL"),
-    Column("What", "Open Sell 10.00 EURUSD"),
+    Column("What", "Close 10.00 EURUSD #100012"),
     Column("Strategy", "ma_cross"),
-    Column("Outcome", "✕ refused · volume 5.00 is above"),
+    Column("Outcome", "✕ refused · volume 5.00 is above max"),
     Column("Queue", "99.9 ms", right=True, tip="Arrival to dispatch"),
     Column("Broker", "9999 ms", right=True, tip="Dispatch to answer"),
     Column("Total", "9999 ms", right=True),

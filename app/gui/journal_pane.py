@@ -34,7 +34,7 @@ _COLUMNS = (
     Column("Received", "2026-11-21 14:03:22"),
     Column("Action", "CLOSE_POSITION"),
     Column("Symbol", "EURUSD.x"),
-    Column("Side", "▼ Sell"),
+    Column("Side", "▼ Selll"),
     Column("Volume", "10.00", right=True),
     Column("Outcome", "✕ VOLUME_TOO_LARGE"),
     Column("Price", "67 237.53", right=True),
@@ -94,7 +94,7 @@ class JournalPane(TablePane):
         self.zone = Zone.LOCAL
         self._process: QProcess | None = None
         self.filter.setMaximumWidth(150)
-        self.day = self._field("Day YYYY-MM-DD", 118)
+        self.day = self._field("Day YYYY-MM-DD", 136)
         self.symbol = self._field("Symbol", 80)
         self.strategy = self._field("Strategy", 90)
         self.outcome = QComboBox()

@@ -140,7 +140,7 @@ class AlertsPane(_ToldPane):
             "Alerts",
             (
                 Column("When", "2026-11-21 14:03:22"),
-                Column("Severity", "■ critical"),
+                Column("Severity", "▲ warning.."),
                 Column("What", "an alert's message of some length"),
             ),
             theme,

@@ -17,8 +17,8 @@ _COLUMNS = (
     Column("Bid", "67 237.53", right=True),
     Column("Ask", "67 237.53", right=True),
     Column("Spread", "1 300", right=True, tip="Points"),
-    Column("Tick", "10 h 12 m", right=True, tip="Age of the last tick"),
-    Column("Lately", "sparkline...", tip="Bid over the last ticks seen"),
+    Column("Tick", "▲ 59 m", right=True, tip="Age of the last tick"),
+    Column("Lately", "sparkline", tip="Bid over the last ticks seen"),
 )
 _KEPT = 80
 _STALE = 10.0

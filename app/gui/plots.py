@@ -20,6 +20,7 @@ from app.gui.theme import Theme
 _MOST_POINTS = 28_800
 """Eight hours at one a second."""
 _BINS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
+_BIN_NAMES = ("½", "1", "2", "5", "10", "20", "50", "100", "200", "500", "1 s", "5 s")
 _HOPS = {
     "queue": "Waiting in the queue",
     "journal": "Journal",
@@ -34,6 +35,13 @@ class _SpacedAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
     def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
         places = 0 if spacing * scale >= 1 else 2
         return [formats.number(Decimal(str(round(value * scale, 6))), places) for value in values]
+
+
+class _CountAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
+    """Whole numbers only."""
+
+    def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
+        return [f"{value:.0f}" if float(value).is_integer() else "" for value in values]
 
 
 def _plot(**axes: Any) -> Any:
@@ -174,16 +182,16 @@ class LatencyPane(Pane):
         self.table = QWidget()
         self._grid = QGridLayout(self.table)
         self._grid.setContentsMargins(12, 8, 12, 4)
-        for place, title in enumerate(("", "p50", "p95", "p99", "of")):
+        for place, title in enumerate(("", "p50", "p95", "p99", "commands")):
             label = QLabel(title)
             label.setObjectName("dim")
             label.setAlignment(Qt.AlignmentFlag.AlignRight if place else Qt.AlignmentFlag.AlignLeft)
             self._grid.addWidget(label, 0, place)
         self._grid.setColumnStretch(0, 1)
-        self.plot = _plot()
-        ticks = [(place, f"≤{limit:g}") for place, limit in enumerate(_BINS)]
+        self.plot = _plot(left=_CountAxis("left"))
+        ticks = [(place, text) for place, text in enumerate(_BIN_NAMES)]
         self.plot.getAxis("bottom").setTicks([ticks])
-        self.plot.setLabel("bottom", "milliseconds from arrival to answer")
+        self.plot.setLabel("bottom", "at most so many milliseconds from arrival to answer")
         self._bars = pg.BarGraphItem(x=list(range(len(_BINS))), height=[0] * len(_BINS), width=0.8)
         self.plot.addItem(self._bars)
         self.column.addWidget(self.empty, 1)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QMenu
 
 from app.api.schemas import CommandModel, OrderModel, PositionModel, SnapshotModel
@@ -18,7 +17,7 @@ from app.gui.tones import Tone
 
 _POSITIONS = (
     Column("Symbol", "EURUSDx"),
-    Column("Side", "▼ Sell"),
+    Column("Side", "▼ Selll"),
     Column("Volume", "10.00", right=True, tip="lots"),
     Column("Open", "2 345.79", right=True),
     Column("Now", "2 345.79", right=True),
@@ -93,13 +92,8 @@ class PositionsPane(TablePane):
         self.close_tool.clicked.connect(self._close)
         self.change_tool.clicked.connect(self._change)
         self.view.activated_row.connect(lambda row: self.close_wanted.emit(row.source))
-        for keys, act in (
-            (QKeySequence(Qt.Key.Key_Delete), self._close),
-            (QKeySequence(Qt.Key.Key_F2), self._change),
-        ):
-            shortcut = QShortcut(keys, self.view)
-            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(act)
+        self.view.delete_pressed.connect(self._close)
+        self.view.change_pressed.connect(self._change)
 
     def notice(self, picture: SnapshotModel) -> None:
         self.set_title(f"Positions  {len(picture.positions)}" if picture.positions else "Positions")
@@ -170,10 +164,8 @@ class OrdersPane(TablePane):
         self.cancel_tool.clicked.connect(self._cancel)
         self.change_tool.clicked.connect(self._change)
         self.view.activated_row.connect(lambda row: self.change_wanted.emit(row.source))
-        for key, act in ((Qt.Key.Key_Delete, self._cancel), (Qt.Key.Key_F2, self._change)):
-            shortcut = QShortcut(QKeySequence(key), self.view)
-            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(act)
+        self.view.delete_pressed.connect(self._cancel)
+        self.view.change_pressed.connect(self._change)
 
     def notice(self, picture: SnapshotModel) -> None:
         self.set_title(f"Orders  {len(picture.orders)}" if picture.orders else "Orders")

@@ -125,9 +125,13 @@ class RowDelegate(QStyledItemDelegate):
 
 
 class RowView(QTableView):
-    """A table over a RowModel. `activated_row` on Enter or double click; `menu_wanted` with the chosen rows."""
+    """A table over a RowModel. `activated_row` on Enter or double click, `delete_pressed` on Del, `change_pressed` on F2;
+    `menu_wanted` with the chosen rows.
+    """
 
     activated_row = Signal(object)
+    delete_pressed = Signal()
+    change_pressed = Signal()
     menu_wanted = Signal(object, object)
 
     def __init__(self, columns: Sequence[Column], theme: Theme, name: str) -> None:
@@ -194,6 +198,11 @@ class RowView(QTableView):
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         if event.matches(QKeySequence.StandardKey.Copy):
             self.copy()
+            return
+        keys = {Qt.Key.Key_Delete: self.delete_pressed, Qt.Key.Key_F2: self.change_pressed}
+        pressed = keys.get(Qt.Key(event.key()))
+        if pressed is not None:
+            pressed.emit()
             return
         super().keyPressEvent(event)
 

@@ -21,7 +21,7 @@ class GaugeBar(QWidget):
         self._theme = theme
         self._share = 0.0
         self._tone = Tone.UP
-        self.setMinimumWidth(60)
+        self.setMinimumWidth(24)
         self.setFixedHeight(8)
         theme.changed.connect(self.update)
 
@@ -76,7 +76,7 @@ class SafetyPane(Pane):
         inner.setObjectName("pane")
         self._grid = QGridLayout()
         self._grid.setContentsMargins(12, 10, 12, 6)
-        self._grid.setHorizontalSpacing(12)
+        self._grid.setHorizontalSpacing(10)
         self._grid.setVerticalSpacing(5)
         self._grid.setColumnStretch(1, 1)
         column = QVBoxLayout(inner)
@@ -90,6 +90,7 @@ class SafetyPane(Pane):
         column.addStretch()
         area = QScrollArea()
         area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFrameShape(QScrollArea.Shape.NoFrame)
         area.setWidget(inner)
         self.column.addWidget(area, 1)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from math import sin
 from pathlib import Path
 
-from PySide6.QtCore import QSize, qInstallMessageHandler
+from PySide6.QtCore import QEvent, QSize, qInstallMessageHandler
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -82,6 +82,7 @@ class StillWindow:
         self.window.let_close()
         self.window.close()
         self.window.deleteLater()
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
         settle()
         self.session.end()
 

@@ -61,7 +61,9 @@ class Theme(QObject):
             dark = self._choice == DARK_CHOICE
         self.tones = DARK if dark else LIGHT
         self._app.setPalette(_palette(self.tones))
-        self._app.setStyleSheet(_sheet(self.tones))
+        sheet = _sheet(self.tones)
+        if self._app.styleSheet() != sheet:
+            self._app.setStyleSheet(sheet)
         self.changed.emit()
 
 
@@ -151,7 +153,7 @@ QScrollBar::handle:horizontal {{ background: {tones.line}; border-radius: 4px; m
 QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{ width: 0; height: 0; }}
 QWidget#stopBlock {{ background: {STOP_GROUND}; border-radius: 10px; }}
 QWidget#stopBlock QLabel {{ color: {STOP_TEXT}; background: transparent; }}
-QPushButton#stop {{ background: {STOP_RED}; color: {ON_RED}; border: 2px solid {STOP_RED}; 
+QPushButton#stop {{ background: {STOP_RED}; color: {ON_RED}; border: 2px solid {STOP_RED};
   border-bottom: 4px solid {STOP_PRESSED};
   border-radius: 8px; font-size: 13pt; font-weight: 800; padding: 4px 10px; }}
 QPushButton#stop:hover {{ background: #dd1620; }}

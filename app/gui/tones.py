@@ -60,7 +60,7 @@ DARK = Tones(
     down="#ff7a70",
     warn="#f2b84b",
     accent="#63aeff",
-    chosen="#24405f",
+    chosen="#1d3550",
 )
 LIGHT = Tones(
     dark=False,

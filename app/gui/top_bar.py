@@ -69,7 +69,7 @@ class Chip(QWidget):
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         metrics = QFontMetrics(self.font())
-        return QSize(40 + metrics.horizontalAdvance(self._name), metrics.height() + 10)
+        return QSize(37 + metrics.horizontalAdvance(self._name), metrics.height() + 10)
 
     def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
         tones = self._theme.tones
@@ -220,6 +220,9 @@ class TopBar(QWidget):
             self._line.setSpacing(7 if small else 12)
             for figure in (self.trading, self.equity, self.margin, self.today):
                 figure.value.setFont(number_font(11.5 if small else 15, bold=True))
+                for label in (figure.title, figure.line):
+                    label.setFont(number_font(8.5 if small else None))
+            self.act.setFont(number_font(8.5 if small else None))
 
     def _act(self) -> None:
         (self.resume if self._state == "REDUCING" else self.pause).emit()

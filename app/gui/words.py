@@ -135,10 +135,10 @@ def what(command: CommandModel) -> str:
         parts.append(side(command.side).text if command.side else "")
         parts.append(formats.lots(command.volume))
     elif command.action == "CLOSE_POSITION" and command.volume is not None:
-        parts.append(f"{formats.lots(command.volume)} of")
+        parts.append(formats.lots(command.volume))
+    parts.append(command.symbol or "")
     if command.ticket is not None:
         parts.append(f"#{command.ticket}")
-    parts.append(command.symbol or "")
     return " ".join(part for part in parts if part)
 
 
