@@ -107,3 +107,49 @@ class TestMedullaNoDll(TerminalContract):
                 assert heard.downs == []
         finally:
             context.destroy(linger=0)
+
+    async def test_the_stop_stays_warm_over_a_terminals_death(self, rig: ZmqRig) -> None:
+        await rig.up()
+        with rig.stop_channel() as channel:
+            assert await asyncio.to_thread(channel.keep_warm, 5.0)
+            rig.terminal.kill()
+            await rig.terminal.start()
+            assert await rig.stop(channel) == (True, "acknowledged")
+        await rig.up(sessions=2)
+        assert rig.heard.ups[-1].stopped or rig.heard.stops
+
+    async def test_a_stop_whose_port_is_held_says_so(self, rig: ZmqRig) -> None:
+        await rig.up()
+        with rig.stop_channel() as first, rig.stop_channel() as second:
+            assert await asyncio.to_thread(first.keep_warm, 5.0)
+            answer = await asyncio.to_thread(
+                second.send_stop,
+                reason="test",
+                epoch=0,
+                cancel_orders=False,
+                close_positions=False,
+                timeout=0.3,
+            )
+            assert not answer.acknowledged
+            assert "held by another program" in answer.detail
+            assert await rig.stop(first) == (True, "acknowledged")
+
+    async def test_strangers_at_the_stops_port_hold_nothing_up(self, rig: ZmqRig) -> None:
+        await rig.up()
+        context = zmq.Context()
+        try:
+            stranger = context.socket(zmq.DEALER)
+            stranger.setsockopt(zmq.SNDHWM, 0)
+            stranger.connect(f"tcp://127.0.0.1:{rig.terminal.stream_port}")
+            false_knock = b'{"v":1,"from":"terminal","here":"stop","boot":"00"}'
+            for _ in range(500):
+                stranger.send_multipart([false_knock, seal(b"x" * 32, false_knock)])
+                stranger.send_multipart([b""] * 5)
+            # An authentic knock that is played again: greeted, and then no more.
+            stranger.send_multipart([false_knock, seal(rig.terminal.key, false_knock)])
+            with rig.stop_channel() as channel:
+                assert await rig.stop(channel) == (True, "acknowledged")
+            while stranger.poll(0):
+                assert b'"cmd":"hello"' in stranger.recv_multipart()[0]
+        finally:
+            context.destroy(linger=0)
