@@ -172,7 +172,9 @@ class Engine:
         while True:
             await core.clock.sleep(_BACKUP_EVERY)
             try:
-                made = await core.journal.backup_into(folder, at=core.clock.now(), keep=core.options.backup_keep)
+                made = await core.journal.backup_into(
+                    folder, at=core.clock.now(), keep=core.options.backup_keep
+                )
             except JournalFailed as fault:
                 core.alarm("warning", "BACKUP_FAILED", f"{fault} The next attempt is in an hour.")
             else:
