@@ -19,6 +19,7 @@ from qasync import QEventLoop
 
 from app.adapters.system_clock import SystemClock
 from app.api.client import EngineNotRunning, Target, find_engine
+from app.api.stop_client import TerminalStop
 from app.domain.errors import SecretMissing
 from app.gui.launch import Desktop, DesktopOptions
 from app.gui.screenshots import StillWindow
@@ -89,6 +90,8 @@ class Trader:
         self.frames: list[str] = []
         """Stop frames that went straight to the terminal."""
         self.terminal_answers = (False, "no terminal listens")
+        self.frame_to: TerminalStop | None = None
+        """The real way to the terminal, where a test has one."""
         self.start_words: str | None = "the journal is locked by another process"
         self._loop = loop
         options = DesktopOptions(
@@ -119,9 +122,9 @@ class Trader:
     def _end(self) -> None:
         self.ended += 1
 
-    def _frame(self, reason: str, _closing: bool | None, _timeout: float) -> tuple[bool, str]:
+    def _frame(self, reason: str, closing: bool | None, timeout: float) -> tuple[bool, str]:
         self.frames.append(reason)
-        return self.terminal_answers
+        return self.terminal_answers if self.frame_to is None else self.frame_to(reason, closing, timeout)
 
     def close(self, qtbot: QtBot) -> None:
         closing = self._loop.create_task(self.desktop.close())
