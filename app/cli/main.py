@@ -27,6 +27,7 @@ _MODULES = {
     "journal": "journal",
     "doctor": "doctor",
     "pair": "pair",
+    "desktop": "desktop",
     "ea": "ea",
 }
 """Which file of this folder holds a command. A stop must not wait for the imports of a demo."""
@@ -63,5 +64,8 @@ def build(names: Iterable[str] = _MODULES) -> typer.Typer:
 
 def main() -> None:
     """Entry point of the console script."""
-    asked = sys.argv[1] if len(sys.argv) > 1 else ""
+    if len(sys.argv) == 1:
+        # Started by a double click or by its bare name: a person wants to see something.
+        sys.exit(console.run(build(["desktop"]), ["desktop"]))
+    asked = sys.argv[1]
     sys.exit(console.run(build([asked] if asked in _MODULES else _MODULES)))

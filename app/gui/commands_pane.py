@@ -32,7 +32,7 @@ _COLUMNS = (
     Column("Priority", "CRITICAL"),
     Column("What", "Close 10.00 EURUSD #100012"),
     Column("Strategy", "ma_cross"),
-    Column("Outcome", "✕ refused · volume 5.00 is above max"),
+    Column("Outcome", "✕ refused · volume 5.00 is above"),
     Column("Queue", "99.9 ms", right=True, tip="Arrival to dispatch"),
     Column("Broker", "9999 ms", right=True, tip="Dispatch to answer"),
     Column("Total", "9999 ms", right=True),
@@ -65,7 +65,7 @@ class CommandsPane(TablePane):
             (
                 "No command yet",
                 "What the brain sends passes by here, newest first, with its outcome and the time each stage took. "
-                "Pair with a brain: `medulla pair CODE`.",
+                "Pair with a brain: medulla pair CODE.",
             ),
         )
         self.zone = Zone.LOCAL

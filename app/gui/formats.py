@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 
 MINUS = "−"
 SPACE = "\u00a0"
@@ -24,6 +25,12 @@ def number(value: Decimal, places: int | None = None, *, signed: bool = False) -
     if places is None:
         exponent = value.as_tuple().exponent
         places = max(0, -exponent) if isinstance(exponent, int) else 0
+    return _spaced(value, places, signed)
+
+
+@lru_cache(maxsize=16_384)
+def _spaced(value: Decimal, places: int, signed: bool) -> str:
+    """Kept, because most figures of a table are the same from frame to frame."""
     text = f"{abs(value):,.{places}f}".replace(",", SPACE)
     is_zero = not any(digit in "123456789" for digit in text)
     if value < 0 and not is_zero:

@@ -44,7 +44,7 @@ class LeaveDialog(QDialog):
             "leave",
             "Keep trading, close the window" if engine else "Close the window",
             self.left,
-            "The engine runs on by itself; `medulla` opens the window again." if engine else "",
+            "The engine runs on by itself; medulla opens the window again." if engine else "",
         )
         if engine:
             kept = "Open positions stay open at the broker with their stop losses; nobody manages them then."

@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
-from app.api.schemas import SnapshotModel
+from app.api.schemas import LatencyModel, SnapshotModel
 from app.gui import formats
 from app.gui.pane import Empty, Pane
 from app.gui.theme import Theme
@@ -72,6 +72,8 @@ class EquityPane(Pane):
         self._theme = theme
         self._times, self._equity, self._drawdown = array("d"), array("d"), array("d")
         self._loss_line: float | None = None
+        self._drawn = 0.0
+        """The last point that is on the screen; the curve is drawn once a point."""
         self._latest: SnapshotModel | None = None
         self.plot = _plot(left=_SpacedAxis("left"), bottom=pg.DateAxisItem())
         self.below = _plot(left=_SpacedAxis("left"), bottom=pg.DateAxisItem())
@@ -133,8 +135,9 @@ class EquityPane(Pane):
         self.empty.setVisible(not known)
         for widget in (self.plot, self.below, self._foot):
             widget.setVisible(known)
-        if not known or picture.account is None:
+        if not known or picture.account is None or self._drawn == self._times[-1]:
             return
+        self._drawn = self._times[-1]
         self._curve.setData(self._times, self._equity)
         self._fall.setData(self._times, self._drawdown)
         self._draw_limit(picture)
@@ -175,6 +178,7 @@ class LatencyPane(Pane):
         self.setMinimumSize(220, 120)
         self._theme = theme
         self._cells: dict[tuple[str, int], QLabel] = {}
+        self._drawn: tuple[LatencyModel, ...] = ()
         self.empty = Empty(
             "No command has been executed yet",
             "Then its way through queue, terminal and broker is timed here.",
@@ -208,6 +212,9 @@ class LatencyPane(Pane):
 
     def draw(self, picture: SnapshotModel) -> None:
         known = bool(picture.latencies)
+        if picture.latencies == self._drawn:
+            return
+        self._drawn = picture.latencies
         self.empty.setVisible(not known)
         self.table.setVisible(known)
         self.plot.setVisible(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QMenu
@@ -80,7 +81,7 @@ class PositionsPane(TablePane):
             theme,
             (
                 "No position is open",
-                "What the brain opens appears here, with its profit. To try it without money: `medulla demo`.",
+                "What the brain opens appears here, with its profit. To try it without money: medulla demo.",
             ),
         )
         self._rows = RowMaker(_position_cells)
@@ -270,10 +271,12 @@ def _order_cells(
     )
 
 
+@lru_cache(maxsize=8192)
 def _price(value: Decimal | None, digits: int) -> Cell:
     return Cell(formats.price(value, digits), sort=-1.0 if value is None else float(value))
 
 
+@lru_cache(maxsize=8192)
 def _stop(value: Decimal | None, digits: int, *, warn: bool) -> Cell:
     if value is None:
         return Cell("none", Tone.WARN if warn else Tone.DIM, sort=-1.0)

@@ -130,13 +130,20 @@ class SafetyPane(Pane):
         line.bar.show_share(1.0 if limit.state == "latched" else words.limit_share(limit), phrase.tone)
         line.value.setText(words.limit_now(limit) if calm else f"{phrase.sign} {words.limit_now(limit)}")
         tone = Tone.PLAIN if calm and limit.limit is not None else (Tone.DIM if calm else phrase.tone)
-        line.value.setStyleSheet(f"color: {self._theme.tones.of(tone)}")
+        _colour(line.value, self._theme.tones.of(tone))
         line.title.setToolTip(limit.explanation)
         serious = limit.state in {"latched", "reached"}
         line.explained.setVisible(serious)
         line.explained.setText(f"{phrase.text.capitalize()}. {words.remedy(limit.name)}" if serious else "")
-        line.explained.setStyleSheet(f"color: {self._theme.tones.of(phrase.tone)}")
+        _colour(line.explained, self._theme.tones.of(phrase.tone))
         line.button.setVisible(limit.state == "latched")
+
+
+def _colour(label: QLabel, colour: str) -> None:
+    """A style sheet costs a layout: set only when it is another."""
+    sheet = f"color: {colour}"
+    if label.styleSheet() != sheet:
+        label.setStyleSheet(sheet)
 
 
 def _foot(picture: SnapshotModel) -> str:

@@ -89,7 +89,7 @@ class StillWindow:
 
 def settle() -> None:
     """Let layouts and paints happen."""
-    for _ in range(6):
+    for _ in range(24):
         QApplication.processEvents()
 
 

@@ -243,6 +243,11 @@ class TopBar(QWidget):
         self.trading.show_text(str(phrase), "nothing is known now", phrase.tone)
         self.act.hide()
         self.trading.line.show()
+        for figure in (self.equity, self.margin, self.today):
+            if figure.value.text() != formats.NONE:
+                figure.show_text(figure.value.text(), "as last known", Tone.DIM)
+        self.loss_bar.hide()
+        self.stop_block.show_effect(None, None)
         for chip in self.chips.values():
             chip.show_link(words.Phrase("?", "unknown", Tone.DIM), None, "The engine is not connected.")
 
@@ -265,11 +270,15 @@ class TopBar(QWidget):
         line = f"epoch {status.epoch}"
         if not picture.ready and status.state != "HALTED":
             line = "reconciling with the terminal …" if _terminal_up(picture) else "waits for the terminal"
+        barred = status.state == "ACTIVE" and picture.ready and bool(words.cannot_trade(picture.permissions))
+        if barred:
+            line = "▲ no trade is possible"
         self.trading.show_text(str(phrase), line, phrase.tone)
-        self.trading.setToolTip(f"{words.by(status.by)}: {status.reason}")
+        why = words.cannot_trade(picture.permissions)
+        self.trading.setToolTip(f"{words.by(status.by)}: {status.reason}" + (f"\n{why}" if why else ""))
         self._state = status.state
         self.act.setVisible(status.state != "HALTED")
-        self.trading.line.setVisible(status.state == "HALTED" or not picture.ready)
+        self.trading.line.setVisible(status.state == "HALTED" or not picture.ready or barred)
         self.act.setText("Resume  F9" if status.state == "REDUCING" else "Pause entries  F9")
         self.act.setToolTip(
             "Entries are taken again."

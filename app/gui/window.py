@@ -32,7 +32,7 @@ from app.gui.stopping import EmergencyStop
 from app.gui.theme import DARK_CHOICE, FOLLOW, LIGHT_CHOICE, Theme
 from app.gui.top_bar import TopBar
 
-FRAME_MS = 66
+FRAME_MS = 100
 """Pictures that come faster than an eye can use them are folded into one."""
 _RECEIPT_MS = 1000
 
@@ -93,6 +93,10 @@ class MainWindow(QMainWindow):
         self._frame.setSingleShot(True)
         self._frame.setInterval(FRAME_MS)
         self._frame.timeout.connect(self._draw)
+        self._queue: list[tuple[Pane, SnapshotModel]] = []
+        self._turn = QTimer(self)
+        self._turn.setSingleShot(True)
+        self._turn.timeout.connect(self._draw_one)
         self._receipts = QTimer(self)
         self._receipts.setInterval(_RECEIPT_MS)
         self._receipts.timeout.connect(self._ask_receipt)
@@ -236,11 +240,19 @@ class MainWindow(QMainWindow):
         if self._session.state.state not in {EngineState.SILENT, EngineState.LOST}:
             self.top.show_picture(picture)
         self._show_banner()
-        for pane in self.panes:
-            pane.take(picture)
         self._show_figures(picture)
+        self._queue = [(pane, picture) for pane in reversed(self.panes)]
+        self._turn.start(0)
         self.setWindowTitle(words.title(picture))
         self.setWindowIcon(state_icon(picture.status.state))
+
+    def _draw_one(self) -> None:
+        """One pane a turn of the loop, so that clicks and paints come in between."""
+        if self._queue:
+            pane, picture = self._queue.pop()
+            pane.take(picture)
+        if self._queue:
+            self._turn.start(0)
 
     def show_link(self, link: EngineLink) -> None:
         """Connected again: the engine's line goes; anything else: it says what is known."""

@@ -75,6 +75,8 @@ def test_the_skeleton_keeps_every_contract(skeleton: Path) -> None:
         ("domain", "asyncio", "are pure"),
         ("protocol", "time", "are pure"),
         ("engine", "PySide6", "Qt lives in the desktop process alone"),
+        ("gui", "app.engine", "The window knows the engine by its local API alone"),
+        ("gui", "app.api.server", "The window knows the engine by its local API alone"),
     ],
 )
 def test_a_planted_import_breaks_its_contract(

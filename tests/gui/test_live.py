@@ -202,6 +202,7 @@ def test_cancel_close_all_pause_and_reenable_arrive(
     trader = make_trader(None)
     connected(qtbot, trader)
     trader.window.act("pane:orders")
+    wait(qtbot, lambda: trader.window.orders.view.rows.total == 1)
     trader.window.orders.view.choose_key("6001")
     trader.window.orders.cancel_tool.click()
     dialog: AskDialog = dialog_of(trader)

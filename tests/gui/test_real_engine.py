@@ -132,7 +132,9 @@ def test_a_frozen_engine_is_noticed_and_the_button_stops_the_terminal_itself(
     world.executor.freeze()
     wait(qtbot, lambda: trader.desktop.session.state.state is EngineState.SILENT, SECONDS_2_WITH_ROOM)
     assert window.top.trading.value.text() == "▲ NOT ANSWERING"
-    trader.frame_to = lambda reason, closing, timeout: stop_terminal(trader.settings, reason, closing, timeout)
+    trader.frame_to = lambda reason, closing, timeout: stop_terminal(
+        trader.settings, reason, closing, timeout
+    )
     qtbot.mousePress(window.top.stop_block.button, Qt.MouseButton.LeftButton)
     wait(qtbot, window.banner.isVisible)
     story = window.banner.story

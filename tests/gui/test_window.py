@@ -127,6 +127,7 @@ def test_a_tripped_limit_is_explained_with_its_remedy(still: StillWindow) -> Non
 def test_what_impairs_trading_is_said(still: StillWindow) -> None:
     still.show(canned.degraded())
     assert str(still.window.top.chips["brain"].phrase) == "▲ connecting …"
+    assert figures(still)["Trading"] == "● ACTIVE | ▲ no trade is possible"
     assert (
         still.window.top.chips["broker"].phrase.text
         == "missing: Algo Trading is switched off in the terminal"
@@ -154,6 +155,7 @@ def test_a_lost_engine_is_said_and_its_figures_are_not_shown_as_true(still: Stil
     still.show(canned.connected())
     still.session.stand(EngineState.LOST, "the engine is gone")
     assert figures(still)["Trading"] == "■ NO ENGINE | nothing is known now"
+    assert figures(still)["Equity"] == "10\u00a0482.17 | as last known"
     assert str(still.window.top.chips["brain"].phrase) == "? unknown"
     assert still.window.engine_line.isVisible()
     assert still.window.engine_line.button.isVisible()
