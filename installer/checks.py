@@ -121,7 +121,8 @@ def _one(root: Path, check: Check) -> Verdict:
 def _pytest(checkout: environment.Checkout, arguments: Sequence[str]) -> int:
     environ = dict(os.environ)
     environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    command = [str(checkout.python), "-m", "pytest", *arguments]
+    # Most tests wait for processes and sockets: two at a time, a file's tests together (they share what they start).
+    command = [str(checkout.python), "-m", "pytest", "-n", "2", "--dist", "loadfile", *arguments]
     sys.stdout.flush()
     code = subprocess.run(command, cwd=checkout.root, check=False, env=environ).returncode
     return code if code >= 0 else 128 - code
