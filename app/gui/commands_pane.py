@@ -32,12 +32,12 @@ _COLUMNS = (
     Column("Priority", "CRITICAL"),
     Column("What", "Close 10.00 EURUSD #100012"),
     Column("Strategy", "ma_cross"),
-    Column("Outcome", "✕ refused · volume 5.00 is above"),
+    Column("Outcome", "✕ refused · volume 5.00 is above max"),
     Column("Queue", "99.9 ms", right=True, tip="Arrival to dispatch"),
     Column("Broker", "9999 ms", right=True, tip="Dispatch to answer"),
     Column("Total", "9999 ms", right=True),
     Column("Slip", "0.00002", right=True, tip="Price units, positive is worse than intended"),
-    Column("Command", "cmd_0123456789"),
+    Column("Command", "cmd-012345"),
 )
 _ALL = "all outcomes"
 _CHOICES: Mapping[str, frozenset[str] | None] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def collected_here() -> Iterator[None]:
-    """Left-over widgets are collected in this thread: collected in a fake engine's, Qt would take them apart under its own feet."""
+    """Left-over widgets are collected in this thread; in a fake engine's thread that would pull them from under Qt."""
     gc.collect()
     gc.disable()
     yield
@@ -107,8 +108,8 @@ class Trader:
         self._loop = loop
         options = DesktopOptions(
             settings=settings,
-            program=("medulla-is-not-here",),
-            program_options=(),
+            program=(sys.executable, "-m", "app"),
+            program_options=("--config", str(settings.config_path)) if settings.config_path.exists() else (),
             find=self._find,
             start_engine=self._start,
             end_engine=self._end,

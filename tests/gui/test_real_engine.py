@@ -63,8 +63,9 @@ def test_what_the_brain_opens_appears_and_what_the_stop_loss_closes_goes(
     wait(qtbot, lambda: keys_of(trader) == [ticket])
     [row] = trader.window.positions.view.rows.shown
     assert [row.cells[place].text for place in (0, 1, 2, 11)] == ["EURUSD", "▲ Buy", "0.10", "seen"]
-    [command] = trader.window.commands.view.rows.shown
-    assert command.cells[4].text == "✓ executed"
+    wait(
+        qtbot, lambda: [row.cells[4].text for row in trader.window.commands.view.rows.shown] == ["✓ executed"]
+    )
     with world.still():
         world.hand("set_price", symbol="EURUSD", bid="1.10500", ask="1.10508")
         stop = {"action": "MODIFY_POSITION", "ticket": int(ticket), "stopLoss": 1.10400}
@@ -72,6 +73,18 @@ def test_what_the_brain_opens_appears_and_what_the_stop_loss_closes_goes(
         wait(qtbot, lambda: trader.window.positions.view.rows.shown[0].cells[5].text == "1.10400")
         world.hand("set_price", symbol="EURUSD", bid="1.10390", ask="1.10398")
         wait(qtbot, lambda: keys_of(trader) == [])
+    journal = trader.window.journal
+    journal.search()
+    wait(qtbot, lambda: {row.key for row in journal.view.rows.shown} == {"gui-1", "gui-2"})
+    journal.strategy.setText("seen")
+    journal.search()
+    wait(qtbot, lambda: [row.key for row in journal.view.rows.shown] == ["gui-1"])
+    journal.verify()
+    wait(qtbot, lambda: journal.said.text().startswith("✓"))
+    file = world.folder / "out.csv"
+    journal.export(str(file))
+    wait(qtbot, lambda: journal.said.text().startswith("✓ 1 commands written"))
+    assert "gui-1" in file.read_text(encoding="utf-8")
 
 
 def test_stop_reset_and_resume_by_hand_through_the_window(world: World, trader: Trader, qtbot: QtBot) -> None:
@@ -98,9 +111,14 @@ def test_stop_reset_and_resume_by_hand_through_the_window(world: World, trader: 
     qtbot.mousePress(dialog.button, Qt.MouseButton.LeftButton)
     wait(qtbot, lambda: window.top.trading.value.text() == "❚❚ PAUSED")
     assert not window.banner.isVisible()
-    wait(qtbot, lambda: window.picture.ready)
-    window.top.act.click()
-    wait(qtbot, lambda: window.top.trading.value.text() == "● ACTIVE")
+
+    def resumed() -> bool:
+        # Until the terminal has been reconciled in the new epoch a resume is refused, and said to be.
+        if window.picture.status.state == "REDUCING" and window.picture.ready:
+            window.acts.pause_or_resume()
+        return window.top.trading.value.text() == "● ACTIVE"
+
+    wait(qtbot, resumed)
     world.brain.do(BUY, "gui-3")
     wait(qtbot, lambda: len(keys_of(trader)) == 1)
 
