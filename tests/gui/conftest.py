@@ -102,6 +102,7 @@ class Trader:
         self.frames: list[str] = []
         """Stop frames that went straight to the terminal."""
         self.terminal_answers = (False, "no terminal listens")
+        self.start_with: Callable[[], StartedEngine] | None = None
         self.frame_to: TerminalStop | None = None
         """The real way to the terminal, where a test has one."""
         self.start_words: str | None = "the journal is locked by another process"
@@ -127,7 +128,7 @@ class Trader:
             raise EngineNotRunning(str(fault)) from None
 
     def _start(self) -> StartedEngine:
-        engine = NoEngine(self.start_words)
+        engine = NoEngine(self.start_words) if self.start_with is None else self.start_with()
         self.started.append(engine)
         return engine
 

@@ -12,6 +12,7 @@ from end_to_end.harness import World
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from app.cli.desktop import EngineProcess, end_engine
 from app.gui.reset_dialog import ResetDialog
 from app.gui.session import EngineState
 
@@ -174,3 +175,38 @@ def test_a_killed_terminal_and_an_unplugged_brain_are_said_at_once(
     wait(qtbot, lambda: chips["broker"].phrase.sign == "■")
     world.brain.close()
     wait(qtbot, lambda: chips["brain"].phrase.sign != "●", SECONDS_2_WITH_ROOM)
+
+
+def test_the_window_starts_an_engine_that_outlives_it_and_can_end_it(
+    tmp_path: Path, make_trader: MakeTrader, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = World(tmp_path / "world")
+    made.brain.open()
+    made.start_terminal()
+    made.configure()
+    monkeypatch.setenv("MEDULLA_BRAIN__API_KEY", made.brain.api_key)
+    trader = make_trader(made.config)
+    started: list[EngineProcess] = []
+
+    def start() -> EngineProcess:
+        started.append(EngineProcess(trader.settings, ["--config", str(made.config)]))
+        return started[-1]
+
+    trader.start_with = start
+    try:
+        wait(qtbot, trader.window.engine_line.button.isVisible)
+        qtbot.mouseClick(trader.window.engine_line.button, Qt.MouseButton.LeftButton)
+        wait(qtbot, lambda: trader.window.picture is not None and trader.window.picture.ready)
+        [engine] = started
+        assert engine.ended() is None
+        if hasattr(os, "getsid"):
+            assert os.getsid(engine.process.pid) == engine.process.pid != os.getsid(0)
+        end_engine(trader.settings)
+        wait(qtbot, lambda: engine.ended() is not None)
+        assert engine.process.returncode == 0
+        wait(qtbot, lambda: trader.desktop.session.state.state is EngineState.LOST)
+    finally:
+        for engine in started:
+            engine.process.kill()
+            engine.process.wait()
+        made.close()
