@@ -93,10 +93,6 @@ class CommandProcessor:
         return len(self._queue)
 
     @property
-    def capacity(self) -> int:
-        return self._queue.capacity
-
-    @property
     def full(self) -> bool:
         return self._queue.full
 

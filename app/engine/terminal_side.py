@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 from app.domain.errors import TerminalUnavailable
 from app.domain.events import TerminalSessionLost, TerminalSessionOpened, TradeObserved
 from app.domain.market import Quote, TradeEvent
@@ -207,9 +205,6 @@ class TerminalSide:
         core = self._core
         if by != "executor" and core.latch.state is not TradingState.HALTED:
             core.stop.engage(reason=f"stopped at the terminal ({by}): {reason}", by=Actor.SYSTEM)
-
-    def broker_day(self) -> date:
-        return self._core.book.broker_time(self._core.clock.now()).date()
 
 
 def _observed(event: TradeEvent) -> TradeObserved:

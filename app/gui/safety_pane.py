@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QPainter, QPaintEvent
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.api.schemas import LimitModel, SnapshotModel
 from app.gui import words
+from app.gui.gauge_bar import GaugeBar
 from app.gui.pane import Pane
 from app.gui.theme import Theme
 from app.gui.tones import Tone
-
-
-class GaugeBar(QWidget):
-    """A bar with its share filled in the tone of its state."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
-        self._share = 0.0
-        self._tone = Tone.UP
-        self.setMinimumWidth(24)
-        self.setFixedHeight(8)
-        theme.changed.connect(self.update)
-
-    def show_share(self, share: float, tone: Tone) -> None:
-        if (share, tone) != (self._share, self._tone):
-            self._share, self._tone = share, tone
-            self.update()
-
-    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(self._theme.tones.line))
-        painter.drawRoundedRect(QRectF(self.rect()), 4, 4)
-        if self._share > 0:
-            painter.setBrush(QColor(self._theme.tones.of(self._tone)))
-            painter.drawRoundedRect(QRectF(0, 0, max(8.0, self.width() * self._share), self.height()), 4, 4)
 
 
 class _Line:
@@ -46,7 +18,7 @@ class _Line:
 
     def __init__(self, name: str, theme: Theme, grid: QGridLayout, place: int) -> None:
         self.title = QLabel(words.limit_name(name))
-        self.bar = GaugeBar(theme)
+        self.bar = GaugeBar(theme, height=8, least_width=24)
         self.value = QLabel()
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.explained = QLabel()

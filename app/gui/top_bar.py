@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from app.api.schemas import LinkModel, SnapshotModel
 from app.gui import formats, words
+from app.gui.gauge_bar import GaugeBar
 from app.gui.session import EngineLink, EngineState
 from app.gui.stop_block import StopBlock
 from app.gui.theme import Theme, number_font
@@ -92,33 +93,6 @@ class Chip(QWidget):
         painter.drawText(QRectF(left, 0, room, self.height()), flags, text)
 
 
-class LossBar(QWidget):
-    """How much of the day's loss limit is used."""
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
-        self.share = 0.0
-        self.tone = Tone.UP
-        self.setFixedHeight(6)
-        self.setMinimumWidth(96)
-        theme.changed.connect(self.update)
-
-    def show_share(self, share: float, tone: Tone) -> None:
-        self.share, self.tone = share, tone
-        self.update()
-
-    def paintEvent(self, _event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(self._theme.tones.line))
-        painter.drawRoundedRect(QRectF(self.rect()), 3, 3)
-        if self.share > 0:
-            painter.setBrush(QColor(self._theme.tones.of(self.tone)))
-            painter.drawRoundedRect(QRectF(0, 0, max(6.0, self.width() * self.share), self.height()), 3, 3)
-
-
 class Figure(QWidget):
     """A name, a large number, a line below."""
 
@@ -172,7 +146,7 @@ class TopBar(QWidget):
         self.trading.value.setAlignment(Qt.AlignmentFlag.AlignLeft)
         self.equity = Figure("Equity", theme)
         self.margin = Figure("Free margin", theme)
-        self.loss_bar = LossBar(theme)
+        self.loss_bar = GaugeBar(theme, height=6, least_width=96)
         self.today = Figure("Today", theme, self.loss_bar)
         self.stop_block = StopBlock(closes_positions=closes_positions)
         self.act = QPushButton("Pause entries  F9")
