@@ -62,7 +62,7 @@ _LIMITS = {
 }
 _UNITS = {"drawdown": " %", "exposure": " lots"}
 _REMEDIES = {
-    "daily_loss": "Entries are refused until you re-enable it or the broker's day ends. Look at the open positions first.",
+    "daily_loss": "Entries are refused until you re-enable it. Look at the open positions first.",
     "drawdown": "Entries are refused. Equity has fallen too far from its peak: look at the strategy before you re-enable it.",
     "positions": "Further entries are refused until a position is closed or an order cancelled.",
     "exposure": "Entries that would go above it are refused until volume is reduced.",
