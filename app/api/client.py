@@ -28,6 +28,7 @@ from app.api.schemas import (
     OperateAsk,
     OrdersModel,
     PositionsModel,
+    QuotesModel,
     ResetChallengeModel,
     ResultModel,
     SnapshotModel,
@@ -150,6 +151,9 @@ class ApiClient:
 
     async def orders(self) -> OrdersModel:
         return await self._get("/orders", OrdersModel)
+
+    async def quotes(self) -> QuotesModel:
+        return await self._get("/quotes", QuotesModel)
 
     async def commands(self, limit: int = 200) -> CommandsModel:
         return await self._get("/commands", CommandsModel, {"limit": limit})

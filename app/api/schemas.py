@@ -237,6 +237,10 @@ class OrdersModel(Model):
     orders: tuple[OrderModel, ...]
 
 
+class QuotesModel(Model):
+    quotes: tuple[QuoteModel, ...]
+
+
 class CommandsModel(Model):
     commands: tuple[CommandModel, ...]
 

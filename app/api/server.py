@@ -36,6 +36,8 @@ from app.api.schemas import (
     PauseAsk,
     PositionModel,
     PositionsModel,
+    QuoteModel,
+    QuotesModel,
     ResetAsk,
     ResetChallengeModel,
     ResultModel,
@@ -137,6 +139,11 @@ def _add_looking(app: FastAPI, control: EngineControl, warnings: tuple[str, ...]
     async def orders() -> Response:
         rows = tuple(OrderModel.model_validate(row) for row in control.snapshot().orders)
         return _reply(OrdersModel(orders=rows))
+
+    @app.get("/quotes")
+    async def quotes() -> Response:
+        rows = tuple(QuoteModel.model_validate(row) for row in control.snapshot().quotes)
+        return _reply(QuotesModel(quotes=rows))
 
     @app.get("/commands")
     async def commands(request: Request) -> Response:

@@ -42,6 +42,7 @@ async def test_lists_come_with_tickets_as_text() -> None:
     async with serving(FakeControl()) as server, api_client(server) as client:
         assert [(p.ticket, str(p.volume)) for p in (await client.positions()).positions] == [("5001", "0.10")]
         assert [(o.ticket, o.kind) for o in (await client.orders()).orders] == [("6001", "BUY_LIMIT")]
+        assert [(q.symbol, q.bid < q.ask) for q in (await client.quotes()).quotes] == [("EURUSD", True)]
         commands = (await client.commands(limit=1)).commands
         assert [c.command_id for c in commands] == ["c-2"]
         assert commands[0].result is not None

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +312,25 @@ class World:
             yield
         finally:
             self.hand("freeze", frozen=False)
+
+    def sees_price(self, symbol: str, bid: str, ask: str) -> None:
+        """Until the executor itself has this price: its gate judges by what it has, and a price needs its way."""
+        wanted = (symbol, Decimal(bid), Decimal(ask))
+
+        def there() -> bool:
+            quotes = ask_engine(self.folder, "GET", "/quotes")[1]["quotes"]
+            return wanted in [(q["symbol"], Decimal(q["bid"]), Decimal(q["ask"])) for q in quotes]
+
+        until(there, f"the executor sees {symbol} at {bid}/{ask}")
+
+    def sees_position(self, ticket: str | int) -> None:
+        """Until the executor's own picture has this position: the answer to its command may come before the event."""
+
+        def there() -> bool:
+            positions = ask_engine(self.folder, "GET", "/positions")[1]["positions"]
+            return str(ticket) in [position["ticket"] for position in positions]
+
+        until(there, f"the executor sees position {ticket}")
 
     def ledger(self, command_id: str | None = None) -> list[Line]:
         """The terminal's own book, of one command or whole."""

@@ -70,6 +70,7 @@ def test_a_wide_spread_is_refused(world: World) -> None:
     world.brain.do(buy("USDJPY", 0.1, 100))
     with world.still():
         world.hand("set_price", symbol="USDJPY", bid="149.000", ask="149.600")
+        world.sees_price("USDJPY", "149.000", "149.600")
         end = world.brain.do(buy("USDJPY", 0.1, 100))
     assert outcome(end) == "REJECTED SPREAD_TOO_WIDE"
     assert "600 points" in end["result"]["message"]
@@ -88,6 +89,7 @@ def test_an_exit_is_never_held_up_by_a_limit(world: World) -> None:
     opened = world.brain.do(buy("LONG.x", 1, 300))
     assert outcome(opened) == "EXECUTED"
     ticket = opened["result"]["ticket"]
+    world.sees_position(ticket)
     more = world.brain.do({"action": "CLOSE_POSITION", "ticket": ticket, "volume": 9})
     assert outcome(more) == "REJECTED VOLUME_TOO_LARGE"
     assert outcome(world.brain.do({"action": "CLOSE_POSITION", "ticket": ticket})) == "EXECUTED"
