@@ -36,6 +36,7 @@ _PACKAGES = {
     "prometheus_client": "prometheus-client",
     "httpx": "httpx",
     "rich": "rich",
+    "apprise": "apprise",
 }
 _DESKTOP = {"PySide6": "PySide6-Essentials", "qasync": "qasync", "pyqtgraph": "pyqtgraph"}
 _TERMINAL_PATIENCE = 1.5
