@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from app.adapters.keyring_secrets import ENVIRONMENT_VARIABLE, KeyringSecrets, KeyringUnusable, api_key_name
-from app.cli.config_edit import set_in_section
 from app.cli.console import ConfigOption, ExitCode, complain, end, mark, say, settings_or_end
 from app.domain.errors import ConfigurationError, InvalidValue
 from app.protocol import pairing
+from app.settings.edit import set_in_section
 
 _LONGEST_CODE = 8192
 

@@ -73,6 +73,11 @@ def yaml_layer(path: Path) -> Layer:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    return text_layer(path, text)
+
+
+def text_layer(path: Path, text: str) -> Layer:
+    """What a file with this text would say; `path` is the place that faults name. Raises ConfigurationError."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as fault:

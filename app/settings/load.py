@@ -15,7 +15,16 @@ from pydantic import BaseModel, ValidationError
 
 from app.domain.errors import ConfigurationError
 from app.settings.kinds import rule_of
-from app.settings.layers import ENVIRONMENT_NAME, Entry, Layer, environment_layer, override_layer, yaml_layer
+from app.settings.layers import (
+    ENVIRONMENT_NAME,
+    PREFIX,
+    Entry,
+    Layer,
+    environment_layer,
+    override_layer,
+    text_layer,
+    yaml_layer,
+)
 from app.settings.model import (
     DATA_FOLDER,
     SECRET_KEYS,
@@ -26,6 +35,7 @@ from app.settings.model import (
     LogSettings,
     QueueSettings,
     Settings,
+    Sources,
     TerminalSettings,
     allowed,
 )
@@ -44,23 +54,36 @@ _PATH_KEYS: dict[str, str | None] = {
 _MAX_SHOWN = 60
 
 
-def load_settings(config: Path | None, overrides: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
+def load_settings(
+    config: Path | None,
+    overrides: Mapping[str, str],
+    environ: Mapping[str, str],
+    *,
+    text: str | None = None,
+) -> Settings:
     """Defaults < config file < its `<env>` variant < environment < overrides (dotted keys).
 
-    `config` None: `config.yaml` in the data folder, if there is one; a file that is named must exist. Raises ConfigurationError.
+    `config` None: `config.yaml` in the data folder, if there is one; a file that is named must exist. `text`: as if that stood in
+    the config file. Raises ConfigurationError.
     """
     from_environment = environment_layer(environ)
     from_overrides = override_layer(overrides)
     path = _config_path(config, {**from_environment, **from_overrides})
-    files = _files(path, config is not None, environ.get(ENVIRONMENT_NAME, ""))
+    files = _files(path, config is not None and text is None, environ.get(ENVIRONMENT_NAME, ""))
+    if text is not None:
+        files = [path, *(file for file in files if file != path)]
     merged: Layer = {}
-    for layer in (*map(yaml_layer, files), from_environment, from_overrides):
+    for file in files:
+        merged.update(yaml_layer(file) if text is None or file != path else text_layer(path, text))
+    for layer in (from_environment, from_overrides):
         merged.update(layer)
     # An empty value means "not set here": the default counts, not what a lower layer said.
     merged = {key: entry for key, entry in merged.items() if not _blank(entry)}
     data_folder = _data_folder(merged)
     sections = {name: _section(name, merged, data_folder) for name in SECTIONS}
-    settings = _assemble(data_folder, sections, files, path, merged)
+    ours = {name: value for name, value in environ.items() if name.upper().startswith(PREFIX)}
+    sources = Sources(config, dict(overrides), ours)
+    settings = _assemble(data_folder, sections, files, path, merged, sources)
     _check_together(settings, merged)
     return settings
 
@@ -151,6 +174,21 @@ def _section(name: str, merged: Layer, data_folder: Path) -> BaseModel:
 _GROUPED = frozenset({"brain.signing_keys", "safety.allowed_symbols", "safety.sessions"})
 
 
+def check_value(key: str, value: Any, base: Path) -> None:
+    """Whether one setting may have this value (as written: text, list or group). Raises ConfigurationError without a place."""
+    layer: Layer = {key: Entry(value, _NOWHERE, base)}
+    try:
+        if key == DATA_FOLDER:
+            _absolute(key, layer[key])
+        else:
+            _section(key.split(".", 1)[0], layer, base)
+    except ConfigurationError as fault:
+        raise ConfigurationError(str(fault).removeprefix(f"{_NOWHERE}: {key}: ")) from None
+
+
+_NOWHERE = "new value"
+
+
 def _fault(key: str, entry: Entry, rule: str | None = None) -> ConfigurationError:
     detail = f" ({rule})" if rule else ""
     return ConfigurationError(
@@ -181,7 +219,12 @@ def without_password(url: str) -> str:
 
 
 def _assemble(
-    data_folder: Path, sections: Mapping[str, BaseModel], files: list[Path], path: Path, merged: Layer
+    data_folder: Path,
+    sections: Mapping[str, BaseModel],
+    files: list[Path],
+    path: Path,
+    merged: Layer,
+    sources: Sources,
 ) -> Settings:
     brain, terminal, journal = sections["brain"], sections["terminal"], sections["journal"]
     api, queue, safety, log = sections["api"], sections["queue"], sections["safety"], sections["log"]
@@ -208,6 +251,7 @@ def _assemble(
         config_path=path,
         origins=MappingProxyType({key: entry.origin for key, entry in merged.items()}),
         warnings=tuple(_warnings(brain, safety, merged)),
+        sources=sources,
     )
 
 

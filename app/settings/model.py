@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -135,6 +135,16 @@ SECRET_KEYS = frozenset({"brain.api_key"})
 
 
 @dataclass(frozen=True, slots=True)
+class Sources:
+    """What load_settings was given, so that the same can be read again after the file has changed."""
+
+    config: Path | None
+    overrides: Mapping[str, str]
+    environ: Mapping[str, str]
+    """The variables of our prefix alone; a secret may be among them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, checked, with every path absolute. Made by load_settings alone."""
 
@@ -154,6 +164,7 @@ class Settings:
     """Where each setting that is not at its default was set."""
     warnings: tuple[str, ...]
     """One line each, for stderr, `doctor` and the status."""
+    sources: Sources = field(repr=False, compare=False)
 
     @property
     def state_folder(self) -> Path:

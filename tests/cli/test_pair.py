@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.adapters import keyring_secrets
-from app.cli.config_edit import edited, set_in_section
 from app.domain.errors import ConfigurationError
 from app.protocol.pairing import Pairing, encode
 from app.settings import load_settings
+from app.settings.edit import edited, set_in_section
 
 from .engine_beside import command_line
 
