@@ -150,6 +150,23 @@ def tripped_limits(connection: Connection) -> Mapping[str, str]:
     return {row.name: row.message for row in connection.execute(query)}
 
 
+def limits_in_force(connection: Connection) -> Mapping[str, str] | None:
+    """All limits as last journalled. There is a row at every start: the search goes back one run at most."""
+    query = (
+        select(*_EVENT_COLUMNS)
+        .where(events.c.kind == ev.LimitsInForce.__name__)
+        .order_by(events.c.seq.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        return None
+    event = decode_event(*row)
+    if not isinstance(event, ev.LimitsInForce):
+        raise JournalDamaged("the limits in force cannot be read")
+    return {limit.name: limit.value for limit in event.limits}
+
+
 def rows(
     connection: Connection, *, after: int = 0, limit: int = 500, command_id: str | None = None
 ) -> tuple[JournalRow, ...]:

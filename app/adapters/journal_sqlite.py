@@ -179,6 +179,9 @@ class SqliteJournal:
     async def tripped_limits(self) -> Mapping[str, str]:
         return await self._ask(queries.tripped_limits)
 
+    async def limits_in_force(self) -> Mapping[str, str] | None:
+        return await self._ask(queries.limits_in_force)
+
     async def rows(
         self, *, after: int = 0, limit: int = 500, command_id: CommandId | None = None
     ) -> tuple[JournalRow, ...]:

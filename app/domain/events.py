@@ -252,3 +252,31 @@ class LimitReenabled(Event):
     limit: str
     by: str
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChanged(Event):
+    """A limit has another value than before. Texts as `limit_changes.limit_texts` writes them."""
+
+    limit: str
+    old: str
+    new: str
+    loosens: bool
+    by: str
+    """Who, or 'configuration file' for what differed at a start."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitText:
+    """One limit by its name under `safety` and its value as text."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsInForce(Event):
+    """All limits from here on: written at every start and after every change, so that the next start can see what differs."""
+
+    limits: tuple[LimitText, ...]

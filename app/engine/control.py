@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from app.domain.commands import Action
+from app.domain.limit_changes import LimitChange
+from app.domain.limits import SafetyLimits
 from app.domain.results import CommandResult
 from app.domain.values import CommandId
 from app.engine.ports import Journal
@@ -59,6 +61,18 @@ class EngineControl(Protocol):
 
     async def reenable_limit(self, limit: str, *, by: str, note: str) -> None:
         """Re-enable a latched limit. Raises Refused('NOT_LATCHED')."""
+
+    @property
+    def limits_in_force(self) -> SafetyLimits:
+        """What the gate judges by now."""
+
+    async def change_limits(
+        self, limits: SafetyLimits, *, by: str, reason: str = ""
+    ) -> tuple[LimitChange, ...]:
+        """Put new limits in force: journalled one by one, then judged by at once; returns what changed. Does not touch files.
+
+        Raises Refused('REASON_REQUIRED') naming what would be loosened if `reason` is blank; then nothing has changed.
+        """
 
     async def operate(self, action: Action, *, by: str) -> CommandResult:
         """Carry out an operator's own trade command (close, cancel, modify, close all) through the same gate and journal."""

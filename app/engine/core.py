@@ -198,6 +198,12 @@ class EngineCore:
             self.stop.engage(reason=f"the journal cannot be written: {fault}", by=Actor.SYSTEM)
         self.log("journal_failed", message=str(fault))
 
+    def adopt_limits(self, limits: SafetyLimits) -> None:
+        """New limits for everything that reads them, at once. Whoever calls has journalled them."""
+        self.stop.close_by_default(limits.stop_closes_positions)
+        self.gate.apply(limits)
+        self.bus.mark("limits")
+
     # ------------------------------------------------------------ hooks of the parts
 
     def _tripped(self, limit: str, message: str) -> None:

@@ -22,6 +22,8 @@ from app.domain.events import (
     TradingStateChanged,
     UnknownAcknowledged,
 )
+from app.domain.limit_changes import LimitChange
+from app.domain.limits import SafetyLimits
 from app.domain.results import CommandResult
 from app.domain.trading_state import Actor, StateAct, TradingState, TradingStatus
 from app.domain.values import CommandId, Priority
@@ -30,6 +32,7 @@ from app.engine.broker import LinkState
 from app.engine.control import Refused
 from app.engine.core import EngineCore
 from app.engine.desk import CommandInHand
+from app.engine.limit_desk import LimitDesk
 from app.engine.metrics import prometheus_text
 from app.engine.ports import Journal
 from app.engine.snapshots import EngineSnapshot, LinkView, StopReceipt
@@ -66,6 +69,7 @@ class OperatorSide:
         self._challenge: _Challenge | None = None
         self._command_views = CommandViews()
         self._waiting: dict[CommandId, asyncio.Future[CommandResult]] = {}
+        self.limits = LimitDesk(core)
         core.finished_listeners.append(self._finished)
 
     @property
@@ -188,6 +192,15 @@ class OperatorSide:
         await core.journal.append(LimitReenabled(core.clock.now(), limit, by, note))
         core.gate.reenable(limit)
         core.bus.mark("limits")
+
+    @property
+    def limits_in_force(self) -> SafetyLimits:
+        return self._core.gate.limits
+
+    async def change_limits(
+        self, limits: SafetyLimits, *, by: str, reason: str = ""
+    ) -> tuple[LimitChange, ...]:
+        return await self.limits.change(limits, by=by, reason=reason)
 
     async def operate(self, action: Action, *, by: str) -> CommandResult:
         """A trade by hand: same gate, same journal, ahead of the brain's."""

@@ -277,6 +277,9 @@ class Journal(Protocol):
     async def tripped_limits(self) -> Mapping[str, str]:
         """Limits that latched and were not re-enabled: name -> message."""
 
+    async def limits_in_force(self) -> Mapping[str, str] | None:
+        """All limits as last journalled, name -> text; None: never."""
+
     async def rows(
         self, *, after: int = 0, limit: int = 500, command_id: CommandId | None = None
     ) -> tuple[JournalRow, ...]: ...

@@ -85,6 +85,13 @@ class SafetyGate:
         self.tripped: dict[str, str] = {}
         self.day: EquityDay | None = None
 
+    def apply(self, limits: SafetyLimits) -> None:
+        """New limits, in force from the next look on: also for what waits and for what was journalled but not sent."""
+        self.limits = limits
+        self.per_second.limit = limits.max_orders_per_second
+        self.per_minute.limit = limits.max_orders_per_minute
+        self.check_losses()
+
     # ---- at the door
 
     def state_refusal(self, command: TradeCommand) -> Refusal | None:

@@ -114,6 +114,10 @@ class StopThread:
 
     # ------------------------------------------------------------ from any thread
 
+    def close_by_default(self, closing: bool) -> None:
+        """Whether a stop that does not say so closes positions too, from the next press on."""
+        self._close_positions = closing
+
     def engage(self, *, reason: str, by: Actor, close_positions: bool | None = None) -> TradingStatus:
         """Stop. Latched when this returns; everything else follows in the stop thread."""
         reason = _writable(reason)

@@ -58,6 +58,7 @@ class Engine:
             TradingStateChanged(core.clock.now(), status.state, status.epoch, status.reason, status.by)
         )
         core.broker.set_epoch(status.epoch)
+        await self.operator.limits.recall()
         await core.reconciliation.recover()
         core.keeper.spawn("terminal link", core.broker.run(self.terminal))
         core.keeper.spawn("housekeeping", self._housekeeping())
@@ -202,7 +203,7 @@ class Engine:
     async def _brain_lost(self) -> None:
         """What the operator chose for this case; by default nothing: a network blip must not realise losses."""
         core = self._core
-        choice = core.options.limits.on_brain_lost
+        choice = core.gate.limits.on_brain_lost
         try:
             if choice in (OnBrainLost.CANCEL_ORDERS, OnBrainLost.CLOSE_ALL):
                 for ticket in tuple(core.book.orders):

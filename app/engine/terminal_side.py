@@ -96,7 +96,7 @@ class TerminalSide:
         """Stream what the trader watches and holds, so that the gate has quotes before the first command."""
         core = self._core
         held = [position.symbol for position in core.book.positions.values()]
-        wanted = list(dict.fromkeys([*held, *core.options.limits.allowed_symbols, *core.book.specs]))
+        wanted = list(dict.fromkeys([*held, *core.gate.limits.allowed_symbols, *core.book.specs]))
         try:
             await core.broker.subscribe(
                 [symbol for symbol in wanted if symbol in core.book.specs][:_MOST_SYMBOLS], 0

@@ -11,6 +11,8 @@ from typing import Any
 
 from app.domain.command_record import CommandRecord
 from app.domain.commands import Action
+from app.domain.limit_changes import LimitChange, compare
+from app.domain.limits import SafetyLimits
 from app.domain.market import Account, AccountMode, MarginMode, PendingOrder, Permissions, Position, Quote
 from app.domain.results import CommandResult, Outcome
 from app.domain.trading_state import Actor, TradingState, TradingStatus
@@ -167,6 +169,7 @@ class FakeControl:
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
         self.refusal: Refused | Exception | None = None
         self.receipt: StopReceipt | None = None
+        self.limits = SafetyLimits()
         self.held = HeldJournal()
         self._changes: set[asyncio.Queue[frozenset[str] | None]] = set()
         self.followed = asyncio.Event()
@@ -232,6 +235,18 @@ class FakeControl:
 
     async def reenable_limit(self, limit: str, *, by: str, note: str) -> None:
         self._note("reenable_limit", limit=limit, by=by, note=note)
+
+    @property
+    def limits_in_force(self) -> SafetyLimits:
+        return self.limits
+
+    async def change_limits(
+        self, limits: SafetyLimits, *, by: str, reason: str = ""
+    ) -> tuple[LimitChange, ...]:
+        self._note("change_limits", limits=limits, by=by, reason=reason)
+        changes = compare(self.limits, limits)
+        self.limits = limits
+        return changes
 
     async def operate(self, action: Action, *, by: str) -> CommandResult:
         self._note("operate", action=action, by=by)

@@ -162,6 +162,20 @@ async def test_the_last_trading_state_and_equity_and_limits(journal: Journal) ->
     assert dict(await journal.tripped_limits()) == {"rate": "11 in a second", "daily_loss": "lost 600"}
 
 
+async def test_the_limits_in_force_are_those_of_the_last_record(journal: Journal) -> None:
+    assert await journal.limits_in_force() is None
+    for number, value in enumerate(("300", "off")):
+        await journal.append(
+            ev.LimitsInForce(
+                script.at(number), (ev.LimitText("max_daily_loss", value), ev.LimitText("sessions", "always"))
+            )
+        )
+    await journal.append(
+        ev.LimitChanged(script.at(3), "max_daily_loss", "off", "200", False, "ann", "back to normal")
+    )
+    assert await journal.limits_in_force() == {"max_daily_loss": "off", "sessions": "always"}
+
+
 async def test_rows_are_numbered_chained_and_paged(journal: Journal) -> None:
     await journal.append(*script.life("a"), *script.life("b"))
     rows = await journal.rows()

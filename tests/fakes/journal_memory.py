@@ -115,6 +115,13 @@ class MemoryJournal:
         await self._settled()
         return dict(self._limits)
 
+    async def limits_in_force(self) -> Mapping[str, str] | None:
+        await self._settled()
+        for event in reversed(self.events):
+            if isinstance(event, ev.LimitsInForce):
+                return {limit.name: limit.value for limit in event.limits}
+        return None
+
     async def rows(
         self, *, after: int = 0, limit: int = 500, command_id: CommandId | None = None
     ) -> tuple[JournalRow, ...]:
