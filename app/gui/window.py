@@ -214,6 +214,11 @@ class MainWindow(QMainWindow):
     def zone(self) -> Zone:
         return self._zone
 
+    @property
+    def drawing(self) -> bool:
+        """Whether panes still wait for the picture that is being drawn."""
+        return bool(self._queue)
+
     def take(self, picture: SnapshotModel) -> None:
         """A newer picture; a stop is shown at once, all else with the next frame."""
         before = self._picture.status.state if self._picture is not None else ""

@@ -58,7 +58,12 @@ class Process:
     """One `medulla …` process: its JSON lines, its last words, its certain end."""
 
     def __init__(
-        self, name: str, arguments: Iterable[str], folder: Path, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        arguments: Iterable[str],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        module: str = "app",
     ) -> None:
         self.name = name
         self.folder = folder
@@ -70,7 +75,7 @@ class Process:
         self._errors = folder / f"{name}.{number}.stderr"
         with self._errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "app", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -226,8 +231,14 @@ class World:
         }
         self.config.write_text(yaml.safe_dump(self._settings), encoding="utf-8")
 
-    def process(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Process:
-        started = Process(name, arguments, self.folder, environment)
+    def process(
+        self,
+        name: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        module: str = "app",
+    ) -> Process:
+        started = Process(name, arguments, self.folder, environment, module)
         self.processes.append(started)
         return started
 
