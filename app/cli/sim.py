@@ -55,6 +55,10 @@ def sim(
     control_port: Annotated[
         int | None, typer.Option(help="Open the tests' control channel; 0 chooses.")
     ] = None,
+    wire_log: Annotated[
+        Path | None,
+        typer.Option(help="Every frame, effect and stop with the machine's monotonic clock, for tests."),
+    ] = None,
 ) -> None:
     """Serve a simulated MetaTrader 5 terminal on this machine until it is stopped."""
     try:
@@ -80,5 +84,6 @@ def sim(
         first_ticket=first_ticket,
         mode=mode,
         control_port=control_port,
+        wire_log=wire_log,
     )
     raise typer.Exit(run_sim(config, exit_with_parent=exit_with_parent))

@@ -37,6 +37,8 @@ class SimConfig:
     first_ticket: int = 10001234
     mode: str = "full"
     control_port: int | None = None
+    wire_log: Path | None = None
+    """Where every frame, effect and stop is noted with the machine's monotonic clock; None: nowhere."""
 
 
 def check(config: SimConfig) -> tuple[Instrument, ...]:

@@ -38,6 +38,7 @@ from app.sim.sockets import Wakeup, bind, has_message
 from app.sim.stream import Stream
 from app.sim.trade_desk import TradeDesk
 from app.sim.trade_requests import Origin
+from app.sim.wire_log import WireLog
 
 NAME = "simulated 0.1.0"
 HEARTBEAT = 1.0
@@ -63,6 +64,7 @@ class SimulatedTerminal:
         self.dropped: Counter[str] = Counter()
         """Frames that got no answer, by cause."""
         self.restarts = 0
+        self._wire_log = WireLog(config.wire_log, self.clock)
         self._context = zmq.Context()
         self._temporary: Path | None = None
         self._tasks = asyncio.TaskGroup()
@@ -136,6 +138,7 @@ class SimulatedTerminal:
 
     def _release(self) -> None:
         self._context.destroy(linger=0)
+        self._wire_log.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None
@@ -169,6 +172,7 @@ class SimulatedTerminal:
         except InvalidValue as fault:
             self.dropped[fault.rule] += 1
             return
+        self._wire_log.frame(request)
         again = self.faults.items and self.faults.find("duplicate", request.cmd, _symbol(request)) is not None
         await self._judge(peer, request)
         if again:
@@ -255,11 +259,13 @@ class SimulatedTerminal:
         """Latch from the terminal's own side. Raises LedgerFailed, stopped in memory all the same."""
         self.stream.publish("stopped", {"stopped": True, "reason": reason, "by": by})
         self.life.latch(reason, 0)
+        self._wire_log.stopped(by, reason)
 
     def _stop(self, request: Request) -> dict[str, Any]:
         reason = args.text(request.args, "reason")
         known = self.life.state.stopped
         state = self.life.latch(reason, request.epoch)
+        self._wire_log.stopped("executor", reason)
         if not known:
             self.stream.publish("stopped", {"stopped": True, "reason": reason, "by": "executor"})
         return {"stopped": True, "epoch": self.life.sessions.epoch, "latched_at": state.latched_at}
@@ -289,6 +295,7 @@ class SimulatedTerminal:
                     epoch=life.state.latched_epoch,
                 )
             life.unlatch()
+            self._wire_log.resumed(life.sessions.epoch)
         return {"stopped": False, "epoch": life.sessions.epoch}
 
     # ------------------------------------------------------------------ market and stream
@@ -327,6 +334,7 @@ class SimulatedTerminal:
             await asyncio.sleep(HEARTBEAT)
 
     def _on_effect(self, effect: Effect) -> None:
+        self._wire_log.effect(effect)
         self.life.trade_seq = self.stream.effect(effect)
 
     def _flush(self) -> None:
