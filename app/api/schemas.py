@@ -172,6 +172,11 @@ class LimitModel(Model):
     state: str
     """`ok` | `warning` | `reached` | `latched`."""
     explanation: str
+    """What happened, what it means, what to do."""
+    setting: str = ""
+    """The key under `safety`."""
+    unit: str = ""
+    """`lots`, `%`, the account's currency, or nothing for what is counted."""
 
 
 class LatencyModel(Model):

@@ -33,11 +33,12 @@ from app.engine.control import Refused
 from app.engine.core import EngineCore
 from app.engine.desk import CommandInHand
 from app.engine.limit_desk import LimitDesk
+from app.engine.limit_watch import limit_views
 from app.engine.metrics import prometheus_text
 from app.engine.ports import Journal
 from app.engine.snapshots import EngineSnapshot, LinkView, StopReceipt
 from app.engine.terminal_side import TerminalSide
-from app.engine.views import CommandViews, limit_views
+from app.engine.views import CommandViews
 
 _OPERATORS_TIME = timedelta(seconds=30)
 _CHALLENGE_LIFE = 120.0

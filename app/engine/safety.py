@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from app.domain.commands import CommandClass, OpenPosition, PlaceOrder, TradeCommand
 from app.domain.entry_rules import daily_loss_reached, drawdown_reached
@@ -55,6 +56,12 @@ class Links:
     """Connected and reconciled."""
     reconciled_once: bool = False
     brain_lost: bool = False
+    terminal_gone: bool = False
+    """Away for longer than the grace (3 s without a sign of it): entries that wait are refused. Kept by the watchdogs."""
+    unsettled: bool = False
+    """The machine slept or a clock jumped: entries wait until the terminal is reconciled anew."""
+    brain_time_doubtful: bool = False
+    """How old a command is cannot be judged: the clocks parted since the brain's session began."""
 
 
 class SafetyGate:
@@ -151,6 +158,23 @@ class SafetyGate:
             tripped=self.tripped,
         )
 
+    @property
+    def in_flight(self) -> tuple[InFlight, ...]:
+        """Entries under way."""
+        return tuple(self._in_flight.values())
+
+    def margin_under_way(self) -> Decimal:
+        """What the entries under way will need, account currency."""
+        specs = self._book.specs
+        return sum(
+            (
+                item.volume * specs[item.symbol].margin_per_lot
+                for item in self._in_flight.values()
+                if item.symbol in specs
+            ),
+            Decimal(0),
+        )
+
     # ---- what it counts
 
     def departs(self, command: TradeCommand) -> None:
@@ -203,6 +227,15 @@ class SafetyGate:
     def executed(self, success: bool) -> None:
         """Consecutive failures at the broker; a success clears the count."""
         self.consecutive_failures = 0 if success else self.consecutive_failures + 1
+
+    def most_identical(self, now: float) -> int:
+        """The most entries of one likeness within the last 60 s."""
+        for likeness, line in tuple(self._entries.items()):
+            while line and now - line[0][0] >= _REPEAT_SPAN:
+                line.popleft()
+            if not line:
+                del self._entries[likeness]
+        return max((len(line) for line in self._entries.values()), default=0)
 
     def _identical(self, command: TradeCommand, now: float) -> int:
         action = command.action

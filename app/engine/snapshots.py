@@ -59,6 +59,51 @@ class LimitView:
     state: str
     """'ok' | 'warning' (from 80 %) | 'reached' | 'latched'."""
     explanation: str
+    """What happened, what it means, what to do."""
+    setting: str = ""
+    """The key under `safety`."""
+    unit: str = ""
+    """'lots', '%', the account's currency, or nothing for what is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertView:
+    """A row of the alerts pane."""
+
+    alert_id: str
+    """Unique in this journal."""
+    at: datetime
+    severity: str
+    """'info' | 'warning' | 'critical'."""
+    code: str
+    message: str
+    over_at: datetime | None = None
+    """Since when the trouble is over; None: it stands, or is of a kind that has no end."""
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """A place where alerts are sent to. Its address is a secret and never shown."""
+
+    name: str
+    """`1 Telegram`: its place in the list and the kind of service."""
+    sent: int
+    dropped: int
+    """Not even tried: too many waited."""
+    fault: str | None
+    """Why the last message did not get there; None: it did, or none was sent yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class HotkeyView:
+    """The key that stops everything, whatever window has the keyboard."""
+
+    combination: str
+    state: str
+    """'registered' | 'taken' | 'failed' | 'unsupported' | 'off'."""
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +163,12 @@ class EngineSnapshot:
     counters: Counters
     unsigned_allowed: bool
     """A warning: commands need no signature."""
+    alerts: tuple[AlertView, ...] = ()
+    """Newest first, at most 200."""
+    alert_targets: tuple[TargetView, ...] = ()
+    hotkey: HotkeyView | None = None
+    brain_clock_offset: float | None = None
+    """Seconds by which the brain's clock is ahead of ours; None: not measured."""
 
 
 @dataclass(frozen=True, slots=True)

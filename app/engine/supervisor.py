@@ -15,29 +15,52 @@ from app.domain.errors import JournalFailed
 from app.domain.events import TradingStateChanged
 from app.domain.limits import OnBrainLost
 from app.domain.trading_state import Actor
+from app.domain.watchdog_rules import WatchLimits
 from app.engine.brain_side import BrainSide
 from app.engine.control import Refused
 from app.engine.core import EngineCore
+from app.engine.limit_watch import LimitWatch
 from app.engine.operator_side import OperatorSide
 from app.engine.stop import StopOrder
 from app.engine.terminal_side import TerminalSide
+from app.engine.watchdogs import Watchdogs
 
 _BEAT = 0.05
 _BUNDLES_EVERY = 0.1
 _EQUITY_EVERY = 60.0
 _SNAPSHOT_EVERY = 60.0
 _BACKUP_EVERY = 3600.0
+_LIMITS_EVERY = 0.2
 _BRAIN_WAITS_FOR_TERMINAL = 3.0
+_ALERTS_RECALLED = 400
+_ANSWER_FIRST = 0.1
 
 
 class Engine:
     """One executor. Everything it needs comes through the constructor."""
 
-    def __init__(self, core: EngineCore, *, new_word: Callable[[], str], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        core: EngineCore,
+        *,
+        new_word: Callable[[], str],
+        new_id: Callable[[], str],
+        watch: WatchLimits | None = None,
+        uptime: Callable[[], float] | None = None,
+    ) -> None:
+        """`uptime`: seconds that count the machine's sleep; without it the clock's monotonic ones."""
         self._core = core
         self.brain = BrainSide(core)
         self.terminal = TerminalSide(core)
+        self.watchdogs = Watchdogs(
+            core,
+            self.brain,
+            self.terminal,
+            limits=watch or WatchLimits(),
+            uptime=uptime or core.clock.monotonic,
+        )
         self.operator = OperatorSide(core, self.brain, self.terminal, new_word, new_id)
+        self._limit_watch = LimitWatch(core.gate, core.book, core.alarm)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
         self._stop_thread_missed = False
@@ -59,6 +82,8 @@ class Engine:
         )
         core.broker.set_epoch(status.epoch)
         await self.operator.limits.recall()
+        self.terminal.know_account(await core.journal.last_login())
+        core.alerts.restore(await core.journal.recent_alerts(_ALERTS_RECALLED))
         await core.reconciliation.recover()
         core.keeper.spawn("terminal link", core.broker.run(self.terminal))
         core.keeper.spawn("housekeeping", self._housekeeping())
@@ -83,6 +108,12 @@ class Engine:
     def request_end(self) -> None:
         """From a signal handler or the API."""
         self._ended.set()
+
+    async def end_by_hand(self, reason: str, by: str) -> None:
+        """A person ends the engine. Positions stay open at the broker with their stop losses."""
+        self._core.log("end_asked", reason=reason, by=by)
+        # Later in the loop, so that the answer to the one who asked is on its way first.
+        asyncio.get_running_loop().call_later(_ANSWER_FIRST, self.request_end)
 
     async def close(self) -> None:
         """End in order. What waits in the queue stays journalled as queued and is settled at the next start."""
@@ -132,21 +163,31 @@ class Engine:
 
     async def _housekeeping(self) -> None:
         core = self._core
-        due = {"bundle": 0.0, "equity": 0.0, "snapshot": core.clock.monotonic() + _SNAPSHOT_EVERY}
+        due = {
+            "bundle": 0.0,
+            "equity": 0.0,
+            "limits": 0.0,
+            "snapshot": core.clock.monotonic() + _SNAPSHOT_EVERY,
+        }
         while True:
             await core.clock.sleep(_BEAT)
             now = core.clock.monotonic()
+            lost = self.watchdogs.beat()
             core.processor.sweep()
             core.market.tick(self._daily_profit())
             if core.ready:
                 await core.reconciliation.ask_due()
             self._watch_stop_thread()
-            if self.brain.watch():
+            core.alerts.beat()
+            if lost:
                 core.keeper.spawn("brain lost", self._brain_lost())
             if now >= due["bundle"]:
                 due["bundle"] = now + _BUNDLES_EVERY
                 core.flush()
                 await self._confirm()
+            if now >= due["limits"]:
+                due["limits"] = now + _LIMITS_EVERY
+                self._limit_watch.look(now)
             if now >= due["equity"] and self._sample_equity():
                 due["equity"] = now + _EQUITY_EVERY
             if now >= due["snapshot"] and core.ready:

@@ -1,0 +1,136 @@
+"""Looks at every limit that is a quantity, several times a second: the gauges shown, and one warning before one is reached.
+
+Refusing and latching are the gate's; this only looks and speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from app.domain.entry_rules import daily_loss_limit, drawdown_percent
+from app.domain.limit_gauges import Gauge, Level, WarningBell, explanation, level
+from app.domain.market import PendingOrder, Position
+from app.domain.safety_view import InFlight
+from app.domain.values import Symbol
+from app.engine.book import Book
+from app.engine.safety import SafetyGate
+from app.engine.snapshots import LimitView
+
+NONE = Decimal(0)
+
+
+def gauges(gate: SafetyGate, book: Book, now: float) -> tuple[Gauge, ...]:
+    """Every quantity that has, or could have, a limit. What is under way counts as in the rules."""
+    limits, account, day = gate.limits, book.account, gate.day
+    money = account.currency if account is not None else ""
+    profit = day.profit(account) if day is not None and account is not None else None
+    lots: dict[Symbol, Decimal] = {}
+    counts: dict[Symbol, int] = {}
+    items: tuple[Position | PendingOrder | InFlight, ...] = (
+        *book.positions.values(),
+        *book.orders.values(),
+        *gate.in_flight,
+    )
+    for item in items:
+        lots[item.symbol] = lots.get(item.symbol, NONE) + item.volume
+        counts[item.symbol] = counts.get(item.symbol, 0) + 1
+    found = [
+        Gauge(
+            "daily_loss",
+            "max_daily_loss" if limits.max_daily_loss is not None else "max_daily_loss_percent",
+            max(NONE, -profit) if profit is not None else NONE,
+            daily_loss_limit(limits, day.start_equity if day is not None else None),
+            money,
+        ),
+        Gauge(
+            "drawdown",
+            "max_drawdown_percent",
+            drawdown_percent(account, day.peak_equity if day is not None else None) or NONE,
+            limits.max_drawdown_percent,
+            "%",
+        ),
+        _count("positions", "max_positions", sum(counts.values()), limits.max_positions),
+        Gauge("exposure", "max_volume_total", sum(lots.values(), NONE), limits.max_volume_total, "lots"),
+    ]
+    if limits.max_positions_per_symbol is not None:
+        most = max(counts, key=lambda symbol: counts[symbol], default=None)
+        found.append(
+            _count(
+                "positions_per_symbol",
+                "max_positions_per_symbol",
+                counts[most] if most is not None else 0,
+                limits.max_positions_per_symbol,
+                of=most or "",
+            )
+        )
+    if limits.max_volume_per_symbol is not None:
+        largest = max(lots, key=lambda symbol: lots[symbol], default=None)
+        found.append(
+            Gauge(
+                "exposure_per_symbol",
+                "max_volume_per_symbol",
+                lots[largest] if largest is not None else NONE,
+                limits.max_volume_per_symbol,
+                "lots",
+                of=largest or "",
+            )
+        )
+    for name, window in (("orders_per_second", gate.per_second), ("orders_per_minute", gate.per_minute)):
+        found.append(_count(name, f"max_{name}", window.count(now), window.limit))
+    found.append(
+        _count(
+            "consecutive_failures",
+            "max_consecutive_failures",
+            gate.consecutive_failures,
+            limits.max_consecutive_failures,
+        )
+    )
+    if limits.repeat_throttle:
+        found.append(
+            _count("repeat_throttle", "repeat_throttle", gate.most_identical(now), limits.repeat_throttle)
+        )
+    if limits.margin_cushion > 0 and account is not None:
+        found.append(
+            Gauge(
+                "margin",
+                "margin_cushion",
+                account.margin + gate.margin_under_way(),
+                max(NONE, account.equity),
+                money,
+            )
+        )
+    return tuple(found)
+
+
+def _count(name: str, setting: str, now: int, limit: int | None, of: str = "") -> Gauge:
+    """A limit of 0 means none."""
+    return Gauge(name, setting, Decimal(now), Decimal(limit) if limit else None, of=of, whole=True)
+
+
+def limit_views(gate: SafetyGate, book: Book, now: float) -> tuple[LimitView, ...]:
+    """Each gauge with its state and what that means."""
+    views = []
+    for gauge in gauges(gate, book, now):
+        at = level(gauge, gate.tripped)
+        words = explanation(gauge, at, gate.tripped.get(gauge.name, ""))
+        views.append(
+            LimitView(gauge.name, gauge.now, gauge.limit, at.value, words, gauge.setting, gauge.unit)
+        )
+    return tuple(views)
+
+
+class LimitWatch:
+    """Called from the housekeeping; raises one alert each time a limit comes near."""
+
+    def __init__(self, gate: SafetyGate, book: Book, alarm: Callable[[str, str, str], None]) -> None:
+        self._gate = gate
+        self._book = book
+        self._alarm = alarm
+        self._bell = WarningBell()
+
+    def look(self, now: float) -> None:
+        for gauge in gauges(self._gate, self._book, now):
+            at = level(gauge, self._gate.tripped)
+            if self._bell.rings(gauge, now) and at is not Level.LATCHED:
+                self._alarm("warning", "LIMIT_NEAR", explanation(gauge, at))
