@@ -35,6 +35,7 @@ from app.engine.stop import StopOrder, StopThread
 from app.engine.supervisor import Engine
 from app.protocol.ea_client_session import Identity
 from app.settings import Settings
+from app.settings.desk import EngineSettings
 
 _WORDS = (
     "anchor",
@@ -115,7 +116,12 @@ async def running_engine(settings: Settings, log: LogLine) -> AsyncIterator[Runn
         hooks.engine = engine
         stack.push_async_callback(engine.close)
         api = ApiServer(
-            engine.operator, port=settings.api.port, tokens=api_tokens, warnings=settings.warnings
+            engine.operator,
+            port=settings.api.port,
+            tokens=api_tokens,
+            warnings=settings.warnings,
+            settings=EngineSettings(settings, engine.operator, clock),
+            end=engine.end_by_hand,
         )
         api_port = await api.start()
         stack.push_async_callback(api.close)

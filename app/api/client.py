@@ -36,6 +36,7 @@ from app.api.schemas import (
     StopReceiptModel,
     StreamMessage,
 )
+from app.api.settings_client import SettingsCalls
 from app.api.tokens import read_token
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -112,7 +113,7 @@ class SnapshotFollower:
         return self._snapshot
 
 
-class ApiClient:
+class ApiClient(SettingsCalls):
     """One engine's API. Every call raises EngineNotRunning when nothing answers and RequestRefused when the answer is no."""
 
     def __init__(self, target: Target, *, timeout: float | None = 10.0) -> None:

@@ -45,6 +45,7 @@ from app.api.schemas import (
     StopAsk,
     StopReceiptModel,
 )
+from app.api.settings_routes import End, SettingsDesk, add_engine_routes, add_settings_routes
 from app.api.stream import serve_stream
 from app.api.tokens import Tokens
 from app.domain.errors import (
@@ -111,11 +112,20 @@ def _number(request: Request, name: str, default: int, least: int, most: int) ->
     return int(text)
 
 
-def create_app(control: EngineControl, warnings: Sequence[str] = ()) -> FastAPI:
-    """The routes alone, without guard or socket."""
+def create_app(
+    control: EngineControl,
+    warnings: Sequence[str] = (),
+    settings: SettingsDesk | None = None,
+    end: End | None = None,
+) -> FastAPI:
+    """The routes alone, without guard or socket. Without a desk or an end their routes are not there."""
     app = FastAPI(title="Medulla", docs_url=None, redoc_url=None, openapi_url=None)
     _add_looking(app, control, tuple(warnings))
     _add_acting(app, control)
+    if settings is not None:
+        add_settings_routes(app, settings, _asked)
+    if end is not None:
+        add_engine_routes(app, end, _asked)
     _add_faults(app)
     return app
 
@@ -263,6 +273,7 @@ def _add_faults(app: FastAPI) -> None:
     on(Refused, lambda fault: _fault(409, getattr(fault, "code", "REFUSED"), str(fault)))
     on(_BadRequest, lambda fault: _fault(400, getattr(fault, "code", "INVALID_REQUEST"), str(fault)))
     on(InvalidValue, lambda fault: _fault(400, "INVALID_REQUEST", str(fault)))
+    on(ConfigurationError, lambda fault: _fault(409, "CONFIGURATION_WRONG", str(fault)))
     on(IllegalTransition, lambda fault: _fault(409, "NOT_POSSIBLE", str(fault)))
     on(
         TerminalUnavailable,
@@ -311,11 +322,20 @@ class ApiServer:
     """The API's socket and tasks. start(), then close(); both on the engine's loop."""
 
     def __init__(
-        self, control: EngineControl, *, port: int, tokens: Tokens, warnings: Sequence[str] = ()
+        self,
+        control: EngineControl,
+        *,
+        port: int,
+        tokens: Tokens,
+        warnings: Sequence[str] = (),
+        settings: SettingsDesk | None = None,
+        end: End | None = None,
     ) -> None:
         self._wanted_port = port
         self._port = 0
-        self._app = Guard(create_app(control, warnings), tokens=tokens, port=lambda: self._port)
+        self._app = Guard(
+            create_app(control, warnings, settings, end), tokens=tokens, port=lambda: self._port
+        )
         self._keeper = TaskKeeper("api")
         self._server: _Uvicorn | None = None
         self._serving: asyncio.Task[None] | None = None

@@ -237,6 +237,17 @@ class AlertRaised(Event):
     """'info' | 'warning' | 'critical'."""
     code: str
     message: str
+    alert_id: str = ""
+    """What it is acknowledged by; empty in rows of before there was one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertAcknowledged(Event):
+    """A person has seen it: it does not come again."""
+
+    alert_id: str
+    by: str
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +275,18 @@ class LimitChanged(Event):
     loosens: bool
     by: str
     """Who, or 'configuration file' for what differed at a start."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChanged(Event):
+    """A setting that is no limit has another value in the configuration file; it counts from the next start. Secrets as `***`."""
+
+    key: str
+    old: str
+    new: str
+    loosens: bool
+    by: str
     reason: str
 
 
