@@ -24,6 +24,7 @@ from app.engine.broker import StopChannel
 from app.engine.latch import Latch
 from app.engine.ports import Clock, LatchStore
 from app.engine.snapshots import StopReceipt
+from app.engine.stop_file import something_at, stop_file_words
 from app.engine.stop_socket import StopSocket
 
 _TICK = 0.05
@@ -128,10 +129,7 @@ class StopThread:
         return status
 
     def stop_file_exists(self) -> bool:
-        try:
-            return self._stop_file.exists()
-        except OSError:
-            return False  # a folder that may not be looked into: it must not end the thread that looks
+        return something_at(self._stop_file)
 
     def remind(self) -> None:
         """A terminal came (back) that does not know of the stop: tell it, until it acknowledges."""
@@ -275,7 +273,7 @@ class StopThread:
     def _look_for_stop_file(self) -> None:
         exists = self.stop_file_exists()
         if exists and not self._file_seen:
-            reason, closing = _stop_file_words(self._stop_file)
+            reason, closing = stop_file_words(self._stop_file)
             self.engage(reason=f"stop file: {reason}", by=Actor.OPERATOR, close_positions=closing)
         self._file_seen = exists
 
@@ -334,19 +332,3 @@ class StopThread:
 def _writable(reason: str) -> str:
     """Half a surrogate pair (JSON can spell one) could be written neither to the journal nor to the terminal."""
     return reason.encode("utf-8", errors="replace").decode("utf-8")
-
-
-def _stop_file_words(path: Path) -> tuple[str, bool | None]:
-    """Whatever is in the file, its presence stops; it may say why, and whether positions are to be closed too."""
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")[:1000]
-    except OSError:
-        return "found, not readable", None
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        return text.strip()[:200] or "found", None
-    if not isinstance(content, dict):
-        return "found", None
-    closing = content.get("close_positions")
-    return str(content.get("reason") or "found")[:200], closing if isinstance(closing, bool) else None

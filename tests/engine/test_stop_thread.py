@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,50 @@ def test_a_stop_file_that_stays_presses_once(room: Room) -> None:
         room.done()
     assert len(room.told) == 1
     assert room.thread.stop_file_exists()
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _link_to_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to(path.with_name("pipe"))
+
+
+def _link_to_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _link_to_nothing(path: Path) -> None:
+    path.symlink_to(path.with_name("nothing"))
+
+
+@pytest.mark.parametrize(
+    ("put", "words"),
+    [
+        (Path.mkdir, "not a regular file"),
+        *(
+            [
+                (_pipe, "not a regular file"),
+                (_link_to_pipe, "not a regular file"),
+                (_link_to_device, "not a regular file"),
+                (_link_to_nothing, "not readable"),
+            ]
+            if hasattr(os, "mkfifo")
+            else []
+        ),
+    ],
+)
+def test_what_is_no_file_stops_too_and_never_holds_the_thread_up(
+    room: Room, put: Callable[[Path], None], words: str
+) -> None:
+    put(room.file)
+    assert file_stop(room).reason == f"stop file: found, {words}"
+    room.thread.engage(reason="again", by=Actor.OPERATOR)
+    room.done()
+    assert room.told[-1].reason == "again"
+    assert room.thread.alive
 
 
 def test_a_stop_file_from_before_the_start_stops_at_once(tmp_path: Path) -> None:
