@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -27,18 +28,6 @@ from app.gui.rows import Cell, Column, Row, RowMaker
 from app.gui.theme import Theme, number_font
 from app.gui.tones import Tone
 
-_COLUMNS = (
-    Column("Received", "14:03:21.917", right=True),
-    Column("Priority", "CRITICAL"),
-    Column("What", "Close 10.00 EURUSD #100012"),
-    Column("Strategy", "ma_cross"),
-    Column("Outcome", "✕ refused · volume 5.00 is above max"),
-    Column("Queue", "99.9 ms", right=True, tip="Arrival to dispatch"),
-    Column("Broker", "9999 ms", right=True, tip="Dispatch to answer"),
-    Column("Total", "9999 ms", right=True),
-    Column("Slip", "0.00002", right=True, tip="Price units, positive is worse than intended"),
-    Column("Command", "cmd-012345"),
-)
 _ALL = "all outcomes"
 _CHOICES: Mapping[str, frozenset[str] | None] = {
     _ALL: None,
@@ -69,7 +58,7 @@ class CommandsPane(TablePane):
             ),
         )
         self.zone = Zone.LOCAL
-        self._rows = RowMaker(_cells)
+        self._rows = RowMaker(_COLUMNS, CommandFacts)
         self._picture: SnapshotModel | None = None
         self.choice = QComboBox()
         self.choice.setAccessibleName("Outcomes shown")
@@ -90,8 +79,8 @@ class CommandsPane(TablePane):
         self._picture = picture
         wanted = _CHOICES[self.choice.currentText()]
         commands = [command for command in picture.commands if wanted is None or command.state in wanted]
-        rows = [self._rows.row(command.command_id, command, command, self.zone) for command in commands]
-        self._rows.keep({row.key for row in rows})
+        rows = [self._rows.row(command.command_id, command, self.zone) for command in commands]
+        self._rows.keep(rows)
         self.put(rows)
 
     def _again(self) -> None:
@@ -109,24 +98,39 @@ class CommandsPane(TablePane):
         menu.addSeparator()
 
 
-def _cells(command: CommandModel, zone: Zone) -> tuple[Cell, ...]:
-    phrase = words.outcome(command)
-    slip = command.result.slippage if command.result is not None else None
-    urgent = command.priority in {"CRITICAL", "HIGH"}
-    return (
-        Cell(formats.clock(command.received_at, zone, fine=True), sort=command.received_at.timestamp()),
-        Cell(command.priority, Tone.PLAIN if urgent else Tone.DIM),
-        Cell(words.what(command)),
-        Cell(command.strategy_id or formats.NONE, Tone.PLAIN if command.strategy_id else Tone.DIM),
-        Cell(str(phrase), phrase.tone, pill=True),
-        _time(command.queue_ms),
-        _time(command.broker_ms),
-        _time(command.total_ms),
-        Cell(
-            formats.NONE if slip is None else formats.number(slip), sort=-1.0 if slip is None else float(slip)
-        ),
-        Cell(command.command_id, Tone.DIM),
-    )
+@dataclass(frozen=True, slots=True)
+class CommandFacts:
+    """What a row is made of."""
+
+    command: CommandModel
+    zone: Zone
+
+
+def _received(facts: CommandFacts) -> Cell:
+    at = facts.command.received_at
+    return Cell(formats.clock(at, facts.zone, fine=True), sort=at.timestamp())
+
+
+def _priority(facts: CommandFacts) -> Cell:
+    priority = facts.command.priority
+    return Cell(priority, Tone.PLAIN if priority in {"CRITICAL", "HIGH"} else Tone.DIM)
+
+
+def _strategy(facts: CommandFacts) -> Cell:
+    name = facts.command.strategy_id
+    return Cell(name or formats.NONE, Tone.PLAIN if name else Tone.DIM)
+
+
+def _outcome(facts: CommandFacts) -> Cell:
+    phrase = words.outcome(facts.command)
+    return Cell(str(phrase), phrase.tone, pill=True)
+
+
+def _slip(facts: CommandFacts) -> Cell:
+    result = facts.command.result
+    if result is None or result.slippage is None:
+        return Cell(formats.NONE, sort=-1.0)
+    return Cell(formats.number(result.slippage), sort=float(result.slippage))
 
 
 def _time(value: float | None) -> Cell:
@@ -135,6 +139,32 @@ def _time(value: float | None) -> Cell:
         Tone.PLAIN if value is not None else Tone.DIM,
         sort=-1.0 if value is None else value,
     )
+
+
+_COLUMNS = (
+    Column("Received", "14:03:21.917", right=True, make=_received),
+    Column("Priority", "CRITICAL", make=_priority),
+    Column("What", "Close 10.00 EURUSD #100012", make=lambda of: Cell(words.what(of.command))),
+    Column("Strategy", "ma_cross", make=_strategy),
+    Column("Outcome", "✕ refused · volume 5.00 is above max", make=_outcome),
+    Column(
+        "Queue",
+        "99.9 ms",
+        right=True,
+        tip="Arrival to dispatch",
+        make=lambda of: _time(of.command.queue_ms),
+    ),
+    Column(
+        "Broker",
+        "9999 ms",
+        right=True,
+        tip="Dispatch to answer",
+        make=lambda of: _time(of.command.broker_ms),
+    ),
+    Column("Total", "9999 ms", right=True, make=lambda of: _time(of.command.total_ms)),
+    Column("Slip", "0.00002", right=True, tip="Price units, positive is worse than intended", make=_slip),
+    Column("Command", "cmd-012345", make=lambda of: Cell(of.command.command_id, Tone.DIM)),
+)
 
 
 class HistoryDialog(QDialog):

@@ -60,8 +60,13 @@ def plain(value: Decimal) -> str:
 
 def digits_of(*values: Decimal | None) -> int:
     """Most places behind the point among the values."""
-    exponents = [value.as_tuple().exponent for value in values if value is not None]
-    return max((-exponent for exponent in exponents if isinstance(exponent, int) and exponent < 0), default=0)
+    most = 0
+    for value in values:
+        if value is not None:
+            exponent = value.as_tuple().exponent
+            if isinstance(exponent, int) and -exponent > most:
+                most = -exponent
+    return most
 
 
 def milliseconds(value: float | None) -> str:

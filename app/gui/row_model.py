@@ -1,13 +1,15 @@
-"""The model of every table: takes whole lists of rows and tells the view only what changed. Never resets."""
+"""The model of every table: takes whole lists of rows and tells the view only what changed, and of that only what is in view.
+Never resets.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from app.gui.rows import Column, Row
+from app.gui.rows import Cell, Column, Row
 
 Index = QModelIndex | QPersistentModelIndex
 _NOWHERE = QModelIndex()
@@ -23,6 +25,10 @@ class RowModel(QAbstractTableModel):
         self._all: list[Row] = []
         self._words: tuple[str, ...] = ()
         self._sort: tuple[int, bool] | None = None
+        self.in_view: Callable[[], range] | None = None
+        """Which rows can be seen; without it all of them are told of. What scrolls into view is read anew anyway."""
+        self.on_change: Callable[[str, int, Cell, Cell], None] | None = None
+        """Told of each cell in view that is another: the row's key, the column, before, now."""
 
     # ------------------------------------------------------------ what goes in
 
@@ -49,18 +55,25 @@ class RowModel(QAbstractTableModel):
         rows = [row for row in self._all if row.holds(self._words)] if self._words else list(self._all)
         if self._sort is not None:
             column, down = self._sort
-            rows.sort(key=lambda row: row.cells[column].key, reverse=down)
+            rows.sort(key=lambda row: row.cell(column).key, reverse=down)
         return rows
 
     # ------------------------------------------------------------ what comes out
 
     def _settle(self) -> None:
         wanted = self._wanted()
-        self._drop({row.key for row in wanted})
-        known = {row.key for row in self.shown}
-        self._add([row for row in wanted if row.key not in known])
-        self._arrange(wanted)
+        if not self._same_order(wanted):
+            self._drop({row.key for row in wanted})
+            known = {row.key for row in self.shown}
+            self._add([row for row in wanted if row.key not in known])
+            self._arrange(wanted)
         self._renew(wanted)
+
+    def _same_order(self, wanted: list[Row]) -> bool:
+        """Most times: nothing came, went or moved."""
+        return len(wanted) == len(self.shown) and all(
+            before is now or before.key == now.key for before, now in zip(self.shown, wanted, strict=True)
+        )
 
     def _drop(self, kept: set[str]) -> None:
         place = len(self.shown) - 1
@@ -84,7 +97,7 @@ class RowModel(QAbstractTableModel):
             self.endInsertRows()
 
     def _arrange(self, wanted: list[Row]) -> None:
-        if [row.key for row in wanted] == [row.key for row in self.shown]:
+        if self._same_order(wanted):
             return
         self.layoutAboutToBeChanged.emit()
         places = {row.key: place for place, row in enumerate(wanted)}
@@ -96,19 +109,33 @@ class RowModel(QAbstractTableModel):
         self.layoutChanged.emit()
 
     def _renew(self, wanted: list[Row]) -> None:
-        start: int | None = None
-        for place, row in enumerate(wanted):
-            if self.shown[place] is row:
-                self._tell(start, place - 1)
-                start = None
-                continue
-            self.shown[place] = row
-            start = place if start is None else start
-        self._tell(start, len(wanted) - 1)
+        before, self.shown = self.shown, wanted
+        seen = range(len(wanted)) if self.in_view is None else self.in_view()
+        changed: list[list[int]] = [[] for _ in self.columns]
+        for place in seen:
+            if place >= len(wanted):
+                break
+            old, new = before[place], wanted[place]
+            if old is not new:
+                self._compare(place, old, new, changed)
+        for column, places in enumerate(changed):
+            self._tell(column, places)
 
-    def _tell(self, first: int | None, last: int) -> None:
-        if first is not None:
-            self.dataChanged.emit(self.index(first, 0), self.index(last, len(self.columns) - 1))
+    def _compare(self, place: int, old: Row, new: Row, changed: list[list[int]]) -> None:
+        for column in range(len(self.columns)):
+            was, now = old.cell(column), new.cell(column)
+            if was is not now and was != now:
+                changed[column].append(place)
+                if self.on_change is not None:
+                    self.on_change(new.key, column, was, now)
+
+    def _tell(self, column: int, places: list[int]) -> None:
+        """One word a run of rows: the view then paints that column of those rows, and nothing else."""
+        start = 0
+        for step in range(1, len(places) + 1):
+            if step == len(places) or places[step] != places[step - 1] + 1:
+                self.dataChanged.emit(self.index(places[start], column), self.index(places[step - 1], column))
+                start = step
 
     # ------------------------------------------------------------ what Qt asks
 
@@ -121,10 +148,10 @@ class RowModel(QAbstractTableModel):
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """For copying, search by typing and screen readers; the delegate draws from `shown` itself."""
         if role in {Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole}:
-            return self.shown[index.row()].cells[index.column()].text
+            return self.shown[index.row()].cell(index.column()).text
         if role == Qt.ItemDataRole.AccessibleTextRole:
             column = self.columns[index.column()]
-            return f"{column.title}: {self.shown[index.row()].cells[index.column()].text}"
+            return f"{column.title}: {self.shown[index.row()].cell(index.column()).text}"
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(self.columns[index.column()])
         return None

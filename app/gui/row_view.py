@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import (
+    QElapsedTimer,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPointF,
+    QRectF,
+    QSize,
+    Qt,
+    QTimer,
+    Signal,
+)
 from PySide6.QtGui import (
     QBrush,
     QColor,
@@ -25,26 +35,31 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.gui.row_fade import STEP_MS, STEPS, Fades
 from app.gui.row_model import RowModel
 from app.gui.rows import Cell, Column, Row
 from app.gui.theme import Theme, number_font
 from app.gui.tones import Tone
 
 _PADDING = 7
+_MOST_WIDTHS = 8192
 
 
 class RowDelegate(QStyledItemDelegate):
     """Draws a cell from the row that was prepared for it: no question to the model, no formatting, cached colours."""
 
-    def __init__(self, model: RowModel, theme: Theme, parent: QWidget) -> None:
+    def __init__(self, model: RowModel, theme: Theme, fades: Fades, parent: QWidget) -> None:
         super().__init__(parent)
         self._model = model
+        self._fades = fades
         self._theme = theme
         self._font = number_font()
         self._strong = number_font(bold=True)
         self._metrics = QFontMetrics(self._font)
         self._pens: dict[Tone, QPen] = {}
         self._brushes: dict[str, QBrush] = {}
+        self._lit: dict[tuple[str, bool, int], QBrush] = {}
+        self._widths: dict[str, int] = {}
         self._line = QPen()
         theme.changed.connect(self._colours)
         self._colours()
@@ -56,7 +71,22 @@ class RowDelegate(QStyledItemDelegate):
             name: QBrush(QColor(colour))
             for name, colour in (("row", tones.row), ("panel", tones.panel), ("chosen", tones.chosen))
         }
+        self._lit = {
+            (name, rises, step): QBrush(QColor(tones.lit(ground, rises=rises, share=1 - step / STEPS)))
+            for name, ground in (("row", tones.row), ("panel", tones.panel))
+            for rises in (True, False)
+            for step in range(STEPS)
+        }
         self._line = QPen(QColor(tones.line))
+
+    def width_of(self, text: str) -> int:
+        """Of the table's own font; kept, since a table shows the same texts again and again."""
+        width = self._widths.get(text)
+        if width is None:
+            if len(self._widths) >= _MOST_WIDTHS:
+                self._widths.clear()
+            width = self._widths[text] = self._metrics.horizontalAdvance(text)
+        return width
 
     @property
     def row_height(self) -> int:
@@ -65,8 +95,8 @@ class RowDelegate(QStyledItemDelegate):
     def sizeHint(  # noqa: N802 - Qt's name
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
-        cell = self._model.shown[index.row()].cells[index.column()]
-        return QSize(self._metrics.horizontalAdvance(cell.text) + 2 * _PADDING, self.row_height)
+        cell = self._model.shown[index.row()].cell(index.column())
+        return QSize(self.width_of(cell.text) + 2 * _PADDING, self.row_height)
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -74,11 +104,13 @@ class RowDelegate(QStyledItemDelegate):
         place, section = index.row(), index.column()
         if place >= len(self._model.shown):
             return
-        cell = self._model.shown[place].cells[section]
+        row = self._model.shown[place]
+        cell = row.cell(section)
         rect = option.rect
         chosen = bool(option.state & QStyle.StateFlag.State_Selected)
         name = "chosen" if chosen else ("row" if place % 2 else "panel")
-        painter.fillRect(rect, self._brushes[name])
+        lit = self._fades.of(row.key, section) if self._fades and not chosen else None
+        painter.fillRect(rect, self._brushes[name] if lit is None else self._lit[name, *lit])
         painter.setPen(self._line)
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
         if cell.line:
@@ -94,13 +126,15 @@ class RowDelegate(QStyledItemDelegate):
         right = self._model.columns[section].right
         side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
         text = cell.text
-        if self._metrics.horizontalAdvance(text) > inner.width():
+        if self.width_of(text) > inner.width():
             text = self._metrics.elidedText(text, Qt.TextElideMode.ElideRight, inner.width())
         painter.drawText(inner, side | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _draw_pill(self, painter: QPainter, rect: QRectF, cell: Cell) -> None:
-        text = self._metrics.elidedText(cell.text, Qt.TextElideMode.ElideRight, int(rect.width()) - 16)
-        width = self._metrics.horizontalAdvance(text) + 16
+        text = cell.text
+        if self.width_of(text) > rect.width() - 16:
+            text = self._metrics.elidedText(text, Qt.TextElideMode.ElideRight, int(rect.width()) - 16)
+        width = self.width_of(text) + 16
         height = self._metrics.height() + 2
         outline = QRectF(rect.left(), rect.center().y() - height / 2, width, height)
         painter.save()
@@ -138,7 +172,17 @@ class RowView(QTableView):
         super().__init__()
         self.rows = RowModel(columns, self)
         self.setModel(self.rows)
-        self._delegate = RowDelegate(self.rows, theme, self)
+        self._since = QElapsedTimer()
+        self._since.start()
+        self.fades = Fades(self._since.elapsed)
+        self._turns = QTimer(self)
+        self._turns.setInterval(STEP_MS // 2)
+        self._turns.timeout.connect(self._fade)
+        self._fading = any(column.fades for column in columns)
+        self.rows.in_view = self._seen
+        if self._fading:
+            self.rows.on_change = self._changed
+        self._delegate = RowDelegate(self.rows, theme, self.fades, self)
         self.setItemDelegate(self._delegate)
         self.setAccessibleName(name)
         self.setShowGrid(False)
@@ -175,6 +219,42 @@ class RowView(QTableView):
         for place, column in enumerate(columns):
             width = max(metrics.horizontalAdvance(column.widest), metrics.horizontalAdvance(column.title) + 4)
             header.resizeSection(place, width + 2 * _PADDING)
+
+    def set_fading(self, wanted: bool) -> None:
+        """Whether a value that changes is lit for a moment."""
+        self._fading = wanted and any(column.fades for column in self.rows.columns)
+        self.rows.on_change = self._changed if self._fading else None
+        self.fades.clear()
+        self.viewport().update()
+
+    def _seen(self) -> range:
+        """The rows in view, the halves at both ends too."""
+        if not self.isVisible() or not self.rows.shown:
+            return range(0)
+        last = self.rowAt(self.viewport().height() - 1)
+        return range(max(0, self.rowAt(0)), (len(self.rows.shown) if last < 0 else last + 1))
+
+    def _changed(self, key: str, column: int, before: Cell, after: Cell) -> None:
+        if self.rows.columns[column].fades:
+            self.fades.light(key, column, before, after)
+            if not self._turns.isActive():
+                self._turns.start()
+
+    def _fade(self) -> None:
+        """Paint again what has faded by a step, and of that only what is in view."""
+        different = self.fades.turn()
+        if not self.fades:
+            self._turns.stop()
+        if not different:
+            return
+        seen = {self.rows.shown[place].key: place for place in self._seen() if place < len(self.rows.shown)}
+        columns: dict[int, list[int]] = {}
+        for key, column in different:
+            if key in seen:
+                columns.setdefault(column, []).append(seen[key])
+        for column, places in columns.items():
+            top = self.visualRect(self.rows.index(min(places), column))
+            self.viewport().update(top.united(self.visualRect(self.rows.index(max(places), column))))
 
     def chosen(self) -> list[Row]:
         """The selected rows, from the top."""

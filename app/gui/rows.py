@@ -1,22 +1,14 @@
-"""A table's rows as they are shown: text, tone and sort key made once when the facts change, so that painting only draws."""
+"""A table's rows as they are shown. A cell is made when somebody looks at it and kept, so that two hundred rows cost what the
+twenty in view cost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.gui.tones import Tone
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column. `widest`: a text that must fit; numbers stand right."""
-
-    title: str
-    widest: str
-    right: bool = False
-    tip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +29,41 @@ class Cell:
         return (1, 0.0, (self.sort or self.text).lower())
 
 
+MakeCell = Callable[[Any], Cell]
+
+
 @dataclass(frozen=True, slots=True)
+class Column:
+    """One column. `widest`: a text that must fit; numbers stand right."""
+
+    title: str
+    widest: str
+    right: bool = False
+    tip: str = ""
+    make: MakeCell | None = None
+    """Makes the cell out of a row's facts; None: rows bring their cells ready."""
+    fades: bool = False
+    """A value that changes is lit for a moment."""
+
+
 class Row:
-    key: str
-    cells: tuple[Cell, ...]
-    source: Any
-    """What the row was made of; actions on it read that."""
+    """One row. `source`: what it was made of; actions on it read that."""
+
+    __slots__ = ("_cells", "key", "source")
+
+    def __init__(self, key: str, cells: Sequence[Cell], source: Any) -> None:
+        self.key = key
+        self.source = source
+        self._cells: list[Cell | None] = list(cells)
+
+    def cell(self, place: int) -> Cell:
+        """Raises IndexError beyond the last column."""
+        return self._cells[place] or Cell("")
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All of them; where only one is looked at, `cell` is cheaper."""
+        return tuple(self.cell(place) for place in range(len(self._cells)))
 
     def holds(self, words: tuple[str, ...]) -> bool:
         """Whether every word stands somewhere in it."""
@@ -50,23 +71,45 @@ class Row:
         return all(word in text for word in words)
 
 
+class LazyRow(Row):
+    """A row whose cells are made out of its facts by the columns."""
+
+    __slots__ = ("_columns", "_facts")
+
+    def __init__(self, key: str, columns: Sequence[Column], facts: Any, source: Any) -> None:
+        super().__init__(key, (), source)
+        self._cells = [None] * len(columns)
+        self._columns = columns
+        self._facts = facts
+
+    def cell(self, place: int) -> Cell:
+        made = self._cells[place]
+        if made is None:
+            make = self._columns[place].make
+            made = self._cells[place] = Cell("") if make is None else make(self._facts)
+        return made
+
+
 class RowMaker:
-    """Makes a row anew only when what it shows has changed."""
+    """Makes a row anew only when a fact of it is another."""
 
-    def __init__(self, make: Callable[..., tuple[Cell, ...]]) -> None:
-        self._make = make
-        self._made: dict[str, tuple[tuple[Hashable, ...], Row]] = {}
+    def __init__(self, columns: Sequence[Column], facts: Callable[..., Any]) -> None:
+        """`facts`: makes out of what a row shows that of which its columns make their cells."""
+        self._columns = tuple(columns)
+        self._facts = facts
+        self._made: dict[str, tuple[Any, tuple[Hashable, ...], LazyRow]] = {}
 
-    def row(self, key: str, source: Any, *shown: Hashable) -> Row:
-        """`shown`: everything that the cells are made of."""
+    def row(self, key: str, source: Any, *more: Hashable) -> LazyRow:
+        """`source` is compared by identity (what is unchanged is the same object), `more` by value."""
         known = self._made.get(key)
-        if known is not None and known[0] == shown:
-            return known[1]
-        row = Row(key, self._make(*shown), source)
-        self._made[key] = (shown, row)
+        if known is not None and known[0] is source and known[1] == more:
+            return known[2]
+        row = LazyRow(key, self._columns, self._facts(source, *more), source)
+        self._made[key] = (source, more, row)
         return row
 
-    def keep(self, keys: set[str]) -> None:
+    def keep(self, rows: Sequence[Row]) -> None:
         """Forget what is no longer shown."""
-        for key in [key for key in self._made if key not in keys]:
-            del self._made[key]
+        if len(self._made) > len(rows):
+            keys = {row.key for row in rows}
+            self._made = {key: made for key, made in self._made.items() if key in keys}

@@ -47,6 +47,23 @@ class Tones:
             Tone.WARN: self.warn,
         }[tone]
 
+    def lit(self, ground: str, *, rises: bool, share: float) -> str:
+        """A ground just after its value changed, `share` 1 to 0 on the way back; faint enough that every text stays readable."""
+        return blend(ground, self.up if rises else self.down, LIT * share)
+
+
+LIT = 0.13
+"""How much of the tone a ground takes on at most."""
+
+
+def blend(ground: str, tone: str, share: float) -> str:
+    """`share` 0: the ground, 1: the tone."""
+    mixed = [
+        round(int(ground[place : place + 2], 16) * (1 - share) + int(tone[place : place + 2], 16) * share)
+        for place in (1, 3, 5)
+    ]
+    return "#" + "".join(f"{part:02x}" for part in mixed)
+
 
 DARK = Tones(
     dark=True,

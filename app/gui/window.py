@@ -70,6 +70,7 @@ class MainWindow(QMainWindow):
         self._report: StopStory | None = None
         self._zone = Zone.LOCAL
         self._may_close = False
+        self._icon_of = ""
         self.setWindowTitle("Medulla")
         self.setWindowIcon(state_icon())
         self.setMinimumSize(960, 540)
@@ -248,8 +249,12 @@ class MainWindow(QMainWindow):
         self._show_figures(picture)
         self._queue = [(pane, picture) for pane in reversed(self.panes)]
         self._turn.start(0)
-        self.setWindowTitle(words.title(picture))
-        self.setWindowIcon(state_icon(picture.status.state))
+        title, state = words.title(picture), picture.status.state
+        if title != self.windowTitle():
+            self.setWindowTitle(title)
+        if state != self._icon_of:
+            self._icon_of = state
+            self.setWindowIcon(state_icon(state))
 
     def _draw_one(self) -> None:
         """One pane a turn of the loop, so that clicks and paints come in between."""

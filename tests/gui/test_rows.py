@@ -9,6 +9,7 @@ from PySide6.QtTest import QAbstractItemModelTester
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.gui.row_fade import STEP_MS, STEPS, Fades
 from app.gui.row_model import RowModel
 from app.gui.row_view import RowView
 from app.gui.rows import Cell, Column, Row, RowMaker
@@ -94,20 +95,66 @@ def test_the_filter_wants_every_word(watched: Watched) -> None:
     assert watched.keys == ["EURUSD", "GBPUSD", "EURJPY"]
 
 
+def lazy(made: list[int]) -> RowMaker:
+    def cell(fact: int) -> Cell:
+        made.append(fact)
+        return Cell(str(fact))
+
+    return RowMaker(
+        (Column("Number", "10", make=cell), Column("Again", "10", make=cell)), lambda _source, fact: fact
+    )
+
+
 def test_a_row_is_made_anew_only_when_what_it_shows_has_changed() -> None:
+    maker = lazy([])
+    source = object()
+    first = maker.row("a", source, 1)
+    assert maker.row("a", source, 1) is first
+    assert maker.row("a", source, 2) is not first
+    assert maker.row("a", object(), 2) is not maker.row("a", source, 2)
+    kept = maker.row("a", source, 2)
+    maker.row("b", source, 3)
+    maker.keep([kept])
+    assert maker.row("a", source, 2) is kept
+
+
+def test_a_cell_is_made_when_it_is_looked_at_and_once() -> None:
     made: list[int] = []
+    row = lazy(made).row("a", None, 7)
+    assert made == []
+    assert (row.cell(1).text, row.cell(1).text) == ("7", "7")
+    assert made == [7]
+    assert [cell.text for cell in row.cells] == ["7", "7"]
+    assert made == [7, 7]
 
-    def cells(value: int) -> tuple[Cell, ...]:
-        made.append(value)
-        return (Cell(str(value)),)
 
-    maker = RowMaker(cells)
-    first = maker.row("a", None, 1)
-    assert maker.row("a", None, 1) is first
-    assert maker.row("a", None, 2) is not first
-    maker.keep(set())
-    maker.row("a", None, 2)
-    assert made == [1, 2, 2]
+def test_only_what_is_in_view_is_told_and_of_it_only_the_columns_that_differ(watched: Watched) -> None:
+    rows = [row(name) for name in "abcdef"]
+    watched.put(*rows)
+    watched.model.in_view = lambda: range(1, 3)
+    places: list[tuple[int, int, int, int]] = []
+    watched.model.dataChanged.connect(
+        lambda first, last: places.append((first.row(), first.column(), last.row(), last.column()))
+    )
+    watched.put(*[row(name, 5) for name in "abcdef"])
+    assert places == [(1, 1, 2, 1)]
+    assert [shown.cells[1].text for shown in watched.model.shown] == ["5.00"] * 6
+
+
+def test_a_number_that_moves_is_lit_for_a_moment_and_says_which_way() -> None:
+    now = [0]
+    fades = Fades(lambda: now[0])
+    fades.light("a", 1, Cell("1", sort=1.0), Cell("2", sort=2.0))
+    fades.light("b", 1, Cell("2", sort=2.0), Cell("1", sort=1.0))
+    fades.light("c", 1, Cell("x"), Cell("y"))
+    assert (fades.of("a", 1), fades.of("b", 1), fades.of("c", 1)) == ((True, 0), (False, 0), None)
+    assert fades.turn() == []
+    now[0] = STEP_MS
+    assert fades.turn() == [("a", 1), ("b", 1)]
+    assert fades.of("a", 1) == (True, 1)
+    now[0] = STEPS * STEP_MS
+    assert fades.turn() == [("a", 1), ("b", 1)]
+    assert not fades
 
 
 def test_a_table_copies_what_is_chosen_with_its_headings(qtbot: QtBot, theme: Theme) -> None:

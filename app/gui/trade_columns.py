@@ -1,0 +1,227 @@
+"""What stands in the columns of positions and of pending orders: each cell out of its row's facts, made when it is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+
+from app.api.schemas import CommandModel, OrderModel, PositionModel, SnapshotModel
+from app.gui import formats, words
+from app.gui.rows import Cell, Column
+from app.gui.tones import Tone
+
+
+def commands_by_ticket(picture: SnapshotModel) -> dict[str, CommandModel]:
+    """Which command opened what, as far back as the engine shows."""
+    return {
+        command.result.ticket: command
+        for command in reversed(picture.commands)
+        if command.action in {"OPEN_POSITION", "PLACE_ORDER"}
+        and command.result is not None
+        and command.result.ticket is not None
+    }
+
+
+class SymbolDigits:
+    """Places behind the point of each symbol, as its quotes show them. A symbol keeps its digits, so it is looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+
+    def look(self, picture: SnapshotModel) -> None:
+        for quote in picture.quotes:
+            if quote.symbol not in self._known:
+                self._known[quote.symbol] = formats.digits_of(quote.bid, quote.ask)
+
+    def of(self, symbol: str) -> int:
+        return self._known.get(symbol, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionFacts:
+    """What a row of a position is made of."""
+
+    position: PositionModel
+    digits: int
+    """Places behind the point that its symbol's prices have."""
+    age: str
+    strategy: str | None
+    command_id: str | None
+
+    @property
+    def gain(self) -> Decimal | None:
+        """Points; None: no price now."""
+        difference = gained(self.position)
+        return None if difference is None else difference.scaleb(self.digits)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFacts:
+    """What a row of a pending order is made of."""
+
+    order: OrderModel
+    market: Decimal | None
+    """The side of the market at which it would be filled."""
+    digits: int
+    left: str
+    age: str
+    strategy: str | None
+    command_id: str | None
+
+
+def gained(position: PositionModel) -> Decimal | None:
+    """Price gained since it was opened, price units; None: no price now."""
+    if position.current_price is None:
+        return None
+    difference = position.current_price - position.open_price
+    return difference if position.side == "BUY" else -difference
+
+
+@lru_cache(maxsize=8192)
+def _price(value: Decimal | None, digits: int) -> Cell:
+    return Cell(formats.price(value, digits), sort=-1.0 if value is None else float(value))
+
+
+@lru_cache(maxsize=8192)
+def _stop(value: Decimal | None, digits: int, *, warn: bool) -> Cell:
+    if value is None:
+        return Cell("none", Tone.WARN if warn else Tone.DIM, sort=-1.0)
+    return _price(value, digits)
+
+
+def _signed(value: Decimal | None, text: str) -> Cell:
+    if value is None or value == 0:
+        return Cell(text, sort=0.0)
+    return Cell(text, Tone.UP if value > 0 else Tone.DOWN, sort=float(value))
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str, tone: Tone = Tone.PLAIN) -> Cell:
+    return Cell(text, tone)
+
+
+@lru_cache(maxsize=4096)
+def _lots(volume: Decimal) -> Cell:
+    return Cell(formats.lots(volume), sort=float(volume))
+
+
+@lru_cache(maxsize=4096)
+def _number_of(text: str) -> Cell:
+    """A ticket or magic number."""
+    return Cell(text, Tone.DIM, sort=float(text))
+
+
+def _side(name: str) -> Cell:
+    phrase = words.side(name)
+    return _plain(str(phrase), phrase.tone)
+
+
+def _strategy(name: str | None) -> Cell:
+    return _plain(name or formats.NONE, Tone.PLAIN if name else Tone.DIM)
+
+
+def _age(text: str, since: datetime) -> Cell:
+    return Cell(text, Tone.DIM, sort=-since.timestamp())
+
+
+def _swap(facts: PositionFacts) -> Cell:
+    swap = facts.position.swap
+    return Cell(formats.money(swap, signed=True), sort=float(swap))
+
+
+def _points(facts: PositionFacts) -> Cell:
+    gain = facts.gain
+    return _signed(gain, formats.NONE if gain is None else formats.number(gain, 0, signed=True))
+
+
+def _profit(facts: PositionFacts) -> Cell:
+    profit = facts.position.profit
+    return _signed(profit, formats.money(profit, signed=True))
+
+
+POSITIONS = (
+    Column("Symbol", "EURUSDx", make=lambda of: _plain(of.position.symbol, Tone.STRONG)),
+    Column("Side", "▼ Selll", make=lambda of: _side(of.position.side)),
+    Column("Volume", "10.00", right=True, tip="lots", make=lambda of: _lots(of.position.volume)),
+    Column("Open", "2 345.79", right=True, make=lambda of: _price(of.position.open_price, of.digits)),
+    Column(
+        "Now",
+        "2 345.79",
+        right=True,
+        fades=True,
+        make=lambda of: _price(of.position.current_price, of.digits),
+    ),
+    Column(
+        "SL",
+        "2 345.79",
+        right=True,
+        tip="Stop loss",
+        make=lambda of: _stop(of.position.stop_loss, of.digits, warn=True),
+    ),
+    Column(
+        "TP",
+        "2 345.79",
+        right=True,
+        tip="Take profit",
+        make=lambda of: _stop(of.position.take_profit, of.digits, warn=False),
+    ),
+    Column("Swap", "−10.42", right=True, make=_swap),
+    Column("Points", "+1 135", right=True, tip="Price gained, in the symbol's smallest step", make=_points),
+    Column(
+        "Profit",
+        "−1 167.50",
+        right=True,
+        tip="Account currency, without swap",
+        fades=True,
+        make=_profit,
+    ),
+    Column("Age", "1 h 12 m", right=True, make=lambda of: _age(of.age, of.position.opened_at)),
+    Column("Strategy", "ma_cross", make=lambda of: _strategy(of.strategy)),
+    Column("Ticket", "100012340", make=lambda of: _number_of(of.position.ticket)),
+    Column("Magic", "123456", right=True, make=lambda of: _number_of(of.position.magic)),
+    Column(
+        "Command",
+        "cmd-0123",
+        make=lambda of: _plain(of.command_id or of.position.comment or formats.NONE, Tone.DIM),
+    ),
+)
+ORDERS = (
+    Column("Symbol", "EURUSDx", make=lambda of: _plain(of.order.symbol, Tone.STRONG)),
+    Column("Kind", "▼ Sell stop limit", make=lambda of: _side(of.order.kind)),
+    Column("Volume", "10.00", right=True, tip="lots", make=lambda of: _lots(of.order.volume)),
+    Column("Price", "2 345.79", right=True, make=lambda of: _price(of.order.price, of.digits)),
+    Column(
+        "Market",
+        "2 345.79",
+        right=True,
+        tip="The side of the market at which it would be filled",
+        fades=True,
+        make=lambda of: _price(of.market, of.digits),
+    ),
+    Column(
+        "SL",
+        "2 345.79",
+        right=True,
+        tip="Stop loss",
+        make=lambda of: _stop(of.order.stop_loss, of.digits, warn=False),
+    ),
+    Column(
+        "TP",
+        "2 345.79",
+        right=True,
+        tip="Take profit",
+        make=lambda of: _stop(of.order.take_profit, of.digits, warn=False),
+    ),
+    Column("Expires", "10 h 12 m", right=True, make=lambda of: _plain(of.left, Tone.DIM)),
+    Column("Age", "1 h 12 m", right=True, make=lambda of: _age(of.age, of.order.placed_at)),
+    Column("Strategy", "ma_cross", make=lambda of: _strategy(of.strategy)),
+    Column("Ticket", "100012340", make=lambda of: _number_of(of.order.ticket)),
+    Column("Magic", "123456", right=True, make=lambda of: _number_of(of.order.magic)),
+    Column(
+        "Command",
+        "cmd-0123",
+        make=lambda of: _plain(of.command_id or of.order.comment or formats.NONE, Tone.DIM),
+    ),
+)
