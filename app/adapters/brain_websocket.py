@@ -84,6 +84,10 @@ class WebSocketBrainLink:
         if self._session is None or not self._session.is_open:
             self._retry.set()
 
+    def renew(self, reason: str) -> None:
+        if self._session is not None:
+            self._session.drop(reason)
+
     async def run(self, listener: BrainListener) -> None:
         faults: list[BaseException] = []
         keeper = TaskKeeper("brain", lambda _name, fault: faults.append(fault))

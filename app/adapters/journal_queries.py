@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, Select, select
 from app.adapters.event_codec import decode_event, decode_result, instant
 from app.adapters.journal_batch import Position
 from app.adapters.journal_chain import ChainRow
-from app.adapters.journal_schema import chain_head, commands, equity_samples, events, limits, outbox
+from app.adapters.journal_schema import chain_head, commands, equity_samples, events, limits, outbox, sessions
 from app.domain import events as ev
 from app.domain.command_record import CommandRecord
 from app.domain.command_states import TRANSITIONS
@@ -28,6 +28,9 @@ from app.domain.values import CommandId
 from app.engine.ports import JournalRow, OutboxItem
 
 _COMMAND_KINDS = frozenset(kind.__name__ for arrows in TRANSITIONS.values() for kind in arrows)
+_ALERT_KINDS = (ev.AlertRaised.__name__, ev.AlertAcknowledged.__name__)
+_ALERTS_WITHIN = 50_000
+"""Rows that are looked through for alerts at a start: some tens of milliseconds."""
 _EVENT_COLUMNS = (events.c.kind, events.c.at, events.c.command_id, events.c.payload)
 
 
@@ -142,6 +145,27 @@ def last_status(connection: Connection) -> TradingStatus | None:
     if not isinstance(event, ev.TradingStateChanged):
         raise JournalDamaged("a change of the trading state cannot be read")
     return TradingStatus(event.state, event.epoch, event.reason, event.by, event.at)
+
+
+def last_login(connection: Connection) -> str | None:
+    """The account of the terminal's last session."""
+    query = (
+        select(sessions.c.login).where(sessions.c.peer == "terminal").order_by(sessions.c.seq.desc()).limit(1)
+    )
+    found: str | None = connection.execute(query).scalar_one_or_none()
+    return found
+
+
+def recent_alerts(connection: Connection, limit: int) -> tuple[ev.Event, ...]:
+    """Alerts and their acknowledgements among the last rows, oldest first. What lies further back is no news any more."""
+    last = select(chain_head.c.seq).scalar_subquery()
+    query = (
+        select(*_EVENT_COLUMNS)
+        .where(events.c.seq > last - _ALERTS_WITHIN, events.c.kind.in_(_ALERT_KINDS))
+        .order_by(events.c.seq.desc())
+        .limit(limit)
+    )
+    return tuple(decode_event(*row) for row in reversed(connection.execute(query).all()))
 
 
 def tripped_limits(connection: Connection) -> Mapping[str, str]:

@@ -176,6 +176,12 @@ class SqliteJournal:
     async def last_status(self) -> TradingStatus | None:
         return await self._ask(queries.last_status)
 
+    async def last_login(self) -> str | None:
+        return await self._ask(queries.last_login)
+
+    async def recent_alerts(self, limit: int) -> tuple[Event, ...]:
+        return await self._ask(lambda connection: queries.recent_alerts(connection, limit))
+
     async def tripped_limits(self) -> Mapping[str, str]:
         return await self._ask(queries.tripped_limits)
 

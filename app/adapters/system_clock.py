@@ -15,6 +15,25 @@ from datetime import UTC, datetime
 _monotonic: Callable[[], float] = time.perf_counter if sys.platform == "win32" else time.monotonic
 
 
+def _counting_sleep() -> Callable[[], float]:
+    """The system's clock that goes on while the machine sleeps; the monotonic one where there is none."""
+    if sys.platform == "win32":
+        import ctypes
+
+        # GetTickCount64's page: "the number of milliseconds that have elapsed since the system was started", sleep included.
+        ticks = ctypes.windll.kernel32.GetTickCount64
+        ticks.restype = ctypes.c_ulonglong
+        return lambda: float(ticks()) / 1000
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    if boot is not None:
+        number: int = boot
+        return lambda: time.clock_gettime(number)
+    return _monotonic
+
+
+_uptime = _counting_sleep()
+
+
 class SystemClock:
     """Clock of this machine."""
 
@@ -25,6 +44,10 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since an arbitrary moment, never backwards, resolution of a microsecond or better."""
         return _monotonic()
+
+    def uptime(self) -> float:
+        """Seconds that count the machine's sleep, where the system has such a clock; on Windows in steps of 15.6 ms."""
+        return _uptime()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

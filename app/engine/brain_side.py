@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.domain.commands import TradeCommand
 from app.domain.events import BrainSessionClosed, BrainSessionOpened
 from app.domain.trading_state import Actor
 from app.domain.values import CommandId, Symbol
+from app.domain.watchdog_rules import Episode, Turn
 from app.engine.core import EngineCore
 from app.engine.desk import CommandInHand, last_result
 from app.engine.ports import Arrival, CommandBrief, StateReport, UnreadableCommand
 
-_SILENT_AFTER = 15.0
-_LOST_AFTER = 60.0
 _RECENT = 100
 _MOST_SKEW = 2.0
 
@@ -24,12 +23,18 @@ class BrainSide:
 
     def __init__(self, core: EngineCore) -> None:
         self._core = core
-        self._silence_told = False
+        self._silence = Episode()
         self.session_id = ""
+        self.clock_offset: float | None = None
+        """Seconds by which the brain's clock is ahead of ours, as last measured."""
+        self.before_command: Callable[[], None] = lambda: None
+        """Called before a command is judged: whoever watches the clocks looks at them."""
 
     # ------------------------------------------------------------ messages
 
     async def on_command(self, command: TradeCommand | UnreadableCommand, arrival: Arrival) -> None:
+        self.before_command()
+        self.clock_offset = arrival.clock_offset
         await self._core.inbox.command(command, arrival)
 
     async def on_withdraw(self, command_id: CommandId, arrival: Arrival) -> None:
@@ -64,9 +69,19 @@ class BrainSide:
 
     async def on_brain_up(self, session_id: str, plain: bool, clock_offset: float | None) -> None:
         core = self._core
-        self._silence_told = False
         self.session_id = session_id
-        core.links.brain_lost = False
+        self.clock_offset = clock_offset
+        core.links.brain_time_doubtful = False
+        if core.links.brain_lost:
+            core.links.brain_lost = False
+            self._silence.see(bad=False)
+            core.alarm(
+                "info",
+                "BRAIN_BACK",
+                "a fresh session with the brain is open: entries are taken again",
+                ends=("BRAIN_LOST", "BRAIN_SILENT"),
+            )
+        self.heard_again()
         core.write(BrainSessionOpened(core.clock.now(), session_id, plain, clock_offset))
         core.log("brain_connected", session=session_id, plain=plain, clock_offset=clock_offset)
         if clock_offset is not None and abs(clock_offset) > _MOST_SKEW:
@@ -81,10 +96,16 @@ class BrainSide:
 
     async def on_brain_degraded(self, silent_for: float) -> None:
         """Nothing heard for a while; the link is still there."""
-        if not self._silence_told:
-            self._silence_told = True
+        if self._silence.see(bad=True) is Turn.BEGUN:
             self._core.alarm("warning", "BRAIN_SILENT", f"nothing heard of the brain for {silent_for:.0f} s")
         self._core.bus.mark("links")
+
+    def heard_again(self) -> None:
+        """It speaks. After 60 s of silence that is no fresh session yet, and so not the end of it."""
+        if self._core.links.brain_lost:
+            return
+        if self._silence.see(bad=False) is Turn.OVER:
+            self._core.alarm("info", "BRAIN_BACK", "the brain is heard again", ends=("BRAIN_SILENT",))
 
     async def on_brain_down(self, session_id: str, reason: str) -> None:
         core = self._core
@@ -113,27 +134,6 @@ class BrainSide:
             "latencyMs": {hop: str(value) for hop, value in latest.items()},
             "links": {"terminal": core.broker.state.value, "ready": core.ready},
         }
-
-    # ------------------------------------------------------------ silence
-
-    def watch(self) -> bool:
-        """Called on a timer; True at the moment when the brain is lost (60 s of silence)."""
-        core = self._core
-        heard = core.link.last_heard if core.link is not None else None
-        if heard is None:
-            return False
-        silent = core.clock.monotonic() - heard
-        if silent < _SILENT_AFTER:
-            self._silence_told = False
-        if core.links.brain_lost or silent < _LOST_AFTER:
-            return False
-        core.links.brain_lost = True
-        core.alarm(
-            "critical",
-            "BRAIN_LOST",
-            "the brain is silent for 60 s: entries are refused until a fresh session",
-        )
-        return True
 
     # ------------------------------------------------------------ state
 

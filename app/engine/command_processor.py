@@ -85,12 +85,18 @@ class CommandProcessor:
         self._queue = CommandQueue(options.capacity)
         self._under_way: dict[CommandId, CommandInHand] = {}
         self._waiting_for_symbol: set[CommandId] = set()
+        self.before_send: Callable[[], None] = lambda: None
+        """Called right before the last look at a command: whoever watches the clocks looks at them."""
 
     # ------------------------------------------------------------ the queue
 
     @property
     def depth(self) -> int:
         return len(self._queue)
+
+    @property
+    def capacity(self) -> int:
+        return self._options.capacity
 
     @property
     def full(self) -> bool:
@@ -117,10 +123,11 @@ class CommandProcessor:
     def pump(self) -> None:
         """Begin whatever may begin now."""
         if not self._links.terminal_up:
-            self._refuse_waiting_entries()
+            if self._links.terminal_gone:
+                self._refuse_waiting_entries()
             return
         while len(self._under_way) < self._options.max_in_flight:
-            item = self._queue.pop()
+            item = self._queue.pop_no_entry() if self._links.unsettled else self._queue.pop()
             if item is None:
                 return
             self._begin(item)
@@ -132,6 +139,11 @@ class CommandProcessor:
             if now >= item.deadline:
                 self._queue.remove(item.command_id)
                 self._expire(item, "expired while it waited")
+
+    def lose_time(self, seconds: float) -> None:
+        """Real time went by that the monotonic clock did not count: every deadline is that much nearer."""
+        for item in (*self._queue, *self._under_way.values()):
+            item.deadline -= seconds
 
     def drain(self) -> int:
         """An emergency stop: nothing that waits will ever run. Returns how many there were."""
@@ -149,7 +161,10 @@ class CommandProcessor:
         return len(items)
 
     def _refuse_waiting_entries(self) -> None:
-        """An entry that waits for a lost terminal would open at a price nobody asked for; exits may wait until they expire."""
+        """An entry that waits for a lost terminal would open at a price nobody asked for; exits may wait until they expire.
+
+        Not for the moment that a reconnection takes: within the grace entries stay in the queue, with the expiry they have.
+        """
         now = self._clock.monotonic()
         for item in self._queue:
             if item.command.command_class is not CommandClass.ENTRY:
@@ -232,16 +247,25 @@ class CommandProcessor:
             self._landed(item)
             return
         # From here to the send nothing is awaited: what is true now is true when the frame leaves.
+        self.before_send()
         now = self._clock.monotonic()
         if now >= item.deadline:
             self._landed(item)
             self._expire(item, "expired before it could be sent")
             return
         with self._latch.hold():
-            refusal = self._gate.check(item.command) or self._send(item, now)
+            refusal = self._unsettled(item) or self._gate.check(item.command) or self._send(item, now)
         if refusal is not None:
             self._landed(item)
             self._refuse(item, refusal)
+
+    def _unsettled(self, item: CommandInHand) -> Refusal | None:
+        if self._links.unsettled and item.command.command_class is CommandClass.ENTRY:
+            return Refusal(
+                "TERMINAL_LOST",
+                "the machine slept or its clock jumped: the terminal has to be reconciled first; certainly not sent",
+            )
+        return None
 
     def _send(self, item: CommandInHand, now: float) -> Refusal | None:
         """Hand the frame over. A refusal means that it certainly did not leave."""

@@ -11,6 +11,7 @@ import heapq
 from collections import deque
 from collections.abc import Iterator
 
+from app.domain.commands import CommandClass
 from app.domain.values import CommandId, Ticket
 from app.engine.desk import CommandInHand
 
@@ -69,6 +70,21 @@ class CommandQueue:
             # Else the earlier one of the same ticket goes now, and this one keeps its place at the top.
             return self.remove(first)
         return None
+
+    def pop_no_entry(self) -> CommandInHand | None:
+        """The next command that adds no exposure, past all entries; None if only entries wait. Entries have no ticket line."""
+        others = [
+            entry
+            for entry in self._heap
+            if (item := self._waiting.get(entry[1])) is not None
+            and item.command.command_class is not CommandClass.ENTRY
+        ]
+        if not others:
+            return None
+        _, command_id = min(others)
+        ticket = self._waiting[command_id].command.ticket
+        # What stays behind in the heap is passed over by pop().
+        return self.remove(self._lines[ticket][0] if ticket is not None else command_id)
 
     def remove(self, command_id: CommandId) -> CommandInHand | None:
         """Take a command out of the queue (withdrawn, expired, drained); None if it does not wait here."""

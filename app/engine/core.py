@@ -10,12 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.domain.alert_rules import AlertRules
 from app.domain.command_states import CommandState
 from app.domain.errors import JournalFailed
 from app.domain.events import AlertRaised, Event, LimitTripped
 from app.domain.limits import SafetyLimits
 from app.domain.results import CommandResult, Outcome
 from app.domain.trading_state import Actor, TradingState
+from app.engine.alerts import AlertDesk
 from app.engine.book import Book
 from app.engine.broker import Broker
 from app.engine.command_processor import CommandProcessor, ProcessorOptions
@@ -27,6 +29,7 @@ from app.engine.metrics import Latencies, Tally
 from app.engine.outbox import Outbox
 from app.engine.ports import (
     AlertReport,
+    AlertSender,
     BrainLink,
     BrainMessage,
     Clock,
@@ -72,6 +75,8 @@ class EngineCore:
         clock: Clock,
         stop: StopThread,
         log: LogLine,
+        alert_rules: AlertRules | None = None,
+        alert_sender: AlertSender | None = None,
     ) -> None:
         self.options = options
         self.journal = journal
@@ -87,7 +92,14 @@ class EngineCore:
         self.links = Links()
         self.latencies = Latencies()
         self.tally = Tally()
-        self.alerts: list[AlertReport] = []
+        self.alerts = AlertDesk(
+            clock,
+            alert_rules or AlertRules(),
+            alert_sender,
+            options.executor_id,
+            lambda severity, code, message, ends: self.alarm(severity, code, message, ends=ends),
+        )
+        self.alert_sender = alert_sender
         self._notes: list[Event] = []
         self.finished_listeners: list[Callable[[CommandInHand, CommandResult], None]] = []
         self.gate = SafetyGate(
@@ -177,14 +189,12 @@ class EngineCore:
             notes, self._notes = tuple(self._notes), []
             self.journal.append(*notes).add_done_callback(_looked_at)
 
-    def alarm(self, severity: str, code: str, message: str) -> None:
-        """Say it everywhere: log, journal, brain, window."""
-        report = AlertReport(severity, code, message)
-        self.alerts.append(report)
-        del self.alerts[:-200]
-        self.log("alert", severity=severity, code=code, message=message)
-        self.write(AlertRaised(self.clock.now(), severity, code, message))
-        self.tell_brain(report)
+    def alarm(self, severity: str, code: str, message: str, *, ends: tuple[str, ...] = ()) -> None:
+        """Say it everywhere: log, journal, brain, window, and to the targets outside. `ends`: codes whose trouble it ends."""
+        alert = self.alerts.add(severity, code, message, ends)
+        self.log("alert", severity=severity, code=code, message=message, alert_id=alert.alert_id)
+        self.write(AlertRaised(alert.at, severity, code, message, alert.alert_id))
+        self.tell_brain(AlertReport(severity, code, message))
         self.bus.mark("alerts")
 
     def tell_trading_state(self) -> None:

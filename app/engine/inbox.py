@@ -149,6 +149,11 @@ class Inbox:
         if command.expires_at <= arrival.brain_now:
             late = (arrival.brain_now - command.expires_at).total_seconds()
             return Refusal("EXPIRED", f"expiry: ran out {late:.3f} s before the command arrived")
+        if self._links.brain_time_doubtful and command.command_class is CommandClass.ENTRY:
+            return Refusal(
+                "CLOCK_SKEW",
+                "this machine slept or its clock was set: how old an entry is can only be judged in a fresh session",
+            )
         offset = arrival.clock_offset
         if offset is not None and abs(offset) > _MOST_SKEW and command.command_class is CommandClass.ENTRY:
             return Refusal(

@@ -21,6 +21,7 @@ from app.domain.results import CommandResult
 from app.domain.trading_state import TradingStatus
 from app.domain.values import CommandId, Symbol
 from app.engine.broker import LinkState
+from app.engine.snapshots import TargetView
 
 
 class Clock(Protocol):
@@ -219,6 +220,9 @@ class BrainLink(Protocol):
     def retry_now(self) -> None:
         """The operator pressed *Retry* after a refusal."""
 
+    def renew(self, reason: str) -> None:
+        """End the open session, if there is one, and connect afresh: what is known of the brain's clock is no longer true."""
+
 
 # ------------------------------------------------------------------ journal
 
@@ -274,6 +278,12 @@ class Journal(Protocol):
     async def last_status(self) -> TradingStatus | None:
         """The trading state as last journalled; None in a new journal."""
 
+    async def last_login(self) -> str | None:
+        """The account of the terminal's last session; None in a new journal."""
+
+    async def recent_alerts(self, limit: int) -> tuple[Event, ...]:
+        """AlertRaised and AlertAcknowledged of late, at most `limit`, oldest first."""
+
     async def tripped_limits(self) -> Mapping[str, str]:
         """Limits that latched and were not re-enabled: name -> message."""
 
@@ -297,6 +307,33 @@ class Journal(Protocol):
 
     async def close(self) -> None:
         """Write what was appended, checkpoint, release the file."""
+
+
+# ------------------------------------------------------------------ alerts and keys
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingAlert:
+    """A message to a person elsewhere."""
+
+    severity: str
+    title: str
+    body: str
+
+
+class AlertSender(Protocol):
+    """Carries alerts out of this machine. It has threads and queues of its own: nothing here waits, nothing here raises."""
+
+    def send(self, alert: OutgoingAlert) -> None:
+        """Hand over to every target; what a full queue cannot take is counted there and dropped."""
+
+    def targets(self) -> tuple[TargetView, ...]: ...
+
+    async def test(self, alert: OutgoingAlert, timeout: float) -> tuple[TargetView, ...]:
+        """Send one now and wait for each target's answer, `timeout` seconds at most; how each stands after it."""
+
+    def close(self) -> None:
+        """Give what waits a moment, then end. Blocking, a few seconds at most."""
 
 
 # ------------------------------------------------------------------ the latch on disk

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.domain.errors import TerminalUnavailable
 from app.domain.events import TerminalSessionLost, TerminalSessionOpened, TradeObserved
 from app.domain.market import Quote, TradeEvent
 from app.domain.trading_state import Actor, TradingState
 from app.domain.values import CommandId
+from app.domain.watchdog_rules import TERMINAL_LOST_AFTER
 from app.engine.broker import TerminalHeartbeat, TerminalHello
 from app.engine.core import EngineCore
 from app.engine.ports import TradeEventReport
 
 _TRY_AGAIN = 0.5
 _MOST_SYMBOLS = 50
+_NOBODY = ("", "0")
+"""What MetaTrader says while nobody is logged in."""
 
 
 class TerminalSide:
@@ -23,7 +28,13 @@ class TerminalSide:
         self._hello: TerminalHello | None = None
         self._behind_at: int | None = None
         self._missing: tuple[str, ...] = ()
+        self._login: str | None = None
+        self._last_sign: float | None = None
         self.round_trip: float | None = None
+        self.on_round_trip: Callable[[float], None] = lambda _seconds: None
+        self.lost_at: float | None = None
+        """Monotonic moment at which a terminal that was ready counts as lost; None: it is there, or never was."""
+        self.lost_why = ""
 
     @property
     def hello(self) -> TerminalHello | None:
@@ -36,6 +47,8 @@ class TerminalSide:
         core = self._core
         self._hello = hello
         core.log("terminal_connected", terminal=hello.terminal, login=hello.login, mode=hello.mode)
+        self._last_sign = core.clock.monotonic()
+        self._notice_account(hello.login)
         core.write(
             TerminalSessionOpened(core.clock.now(), hello.session_id, hello.boot, hello.login, hello.terminal)
         )
@@ -63,6 +76,8 @@ class TerminalSide:
                 return  # what was reconciled is a session that is gone; the next one begins anew
             core.links.reconciled_once = True
             core.links.terminal_up = True
+            core.links.unsettled = False
+            self.lost_at = None
             core.log("ready", account=core.account_login(), unknown=len(core.reconciliation.unknown))
             core.bus.mark("links", "account", "positions", "orders", "ready")
             core.processor.pump()
@@ -87,7 +102,7 @@ class TerminalSide:
         """The day's start, the peak and the deposits outlive a restart: else a restart would forgive the day's loss."""
         core = self._core
         login = core.account_login()
-        if core.gate.day is None and login is not None:
+        if login is not None and (core.gate.day is None or core.gate.day.account != login):
             sample = await core.journal.last_equity(login)
             if sample is not None:
                 core.gate.restore_day(sample)
@@ -112,7 +127,10 @@ class TerminalSide:
         core.links.terminal_up = False
         core.write(TerminalSessionLost(core.clock.now(), session, reason))
         if was_up:
-            core.alarm("critical", "TERMINAL_LOST", f"the connection to the terminal is lost: {reason}")
+            # Counted from its last sign: one that fell silent is lost at once, one that reconnects has the rest of the 3 s.
+            now = core.clock.monotonic()
+            self.lost_at = (now if self._last_sign is None else self._last_sign) + TERMINAL_LOST_AFTER
+            self.lost_why = reason
         core.bus.mark("links", "ready")
         core.processor.pump()
 
@@ -173,8 +191,11 @@ class TerminalSide:
         core = self._core
         core.book.account = heartbeat.account
         core.book.permissions = heartbeat.permissions
+        self._last_sign = core.clock.monotonic()
         if heartbeat.round_trip is not None:
             self.round_trip = heartbeat.round_trip
+            self.on_round_trip(heartbeat.round_trip)
+        self._notice_account(heartbeat.account.login)
         core.gate.observe_equity()
         core.gate.check_losses()
         self._notice_missing_events(heartbeat.trade_seq)
@@ -190,6 +211,30 @@ class TerminalSide:
             self.on_trade_gap()
         self._behind_at = self._core.book.trade_seq if behind else None
 
+    def know_account(self, login: str | None) -> None:
+        """The account of an earlier run, out of the journal."""
+        self._login = login
+
+    def _notice_account(self, login: str) -> None:
+        """Another account than before: limits, positions and the brain's intentions were the other one's. A person decides."""
+        if login in _NOBODY:
+            return  # not logged in: the permissions say so
+        before, self._login = self._login, login
+        if before is None or before == login:
+            return
+        core = self._core
+        core.stop.engage(
+            reason=f"the terminal is logged in to account {login}, before it was {before}", by=Actor.SYSTEM
+        )
+        core.alarm(
+            "critical",
+            "ACCOUNT_CHANGED",
+            f"the terminal is logged in to account {login}, before it was {before}: trading is stopped. If that is meant, reset "
+            "and resume; else log in to the right account first",
+        )
+        if core.links.terminal_up:
+            core.keeper.spawn("snapshot", self.refresh())
+
     def _notice_permissions(self, missing: tuple[str, ...]) -> None:
         if missing == self._missing:
             return
@@ -199,7 +244,9 @@ class TerminalSide:
                 "critical", "PERMISSION_LOST", f"the terminal cannot trade; missing: {', '.join(missing)}"
             )
         else:
-            self._core.alarm("info", "PERMISSION_BACK", "the terminal can trade again")
+            self._core.alarm(
+                "info", "PERMISSION_BACK", "the terminal can trade again", ends=("PERMISSION_LOST",)
+            )
 
     def on_terminal_stopped(self, reason: str, by: str) -> None:
         core = self._core

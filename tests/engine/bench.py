@@ -16,6 +16,7 @@ from app.domain.limits import SafetyLimits
 from app.domain.results import CommandResult
 from app.domain.trading_state import Actor, TradingState, TradingStatus
 from app.domain.values import CommandId, Priority, Side, Symbol, Volume
+from app.domain.watchdog_rules import WatchLimits
 from app.engine.command_processor import ProcessorOptions
 from app.engine.core import EngineCore, EngineOptions
 from app.engine.latch import Latch
@@ -58,6 +59,8 @@ class Bench:
         self.link = FakeBrainLink()
         self.channel = FakeStopChannel(broker=self.broker)
         self.store = MemoryLatchStore()
+        watch = options.pop("watch", WatchLimits())
+        alerts = {name: options.pop(name) for name in ("alert_rules", "alert_sender") if name in options}
         self.logged: list[tuple[str, dict[str, Any]]] = []
         status = options.pop(
             "status", TradingStatus(TradingState.ACTIVE, 1, "first start", Actor.SYSTEM, self.clock.now())
@@ -86,8 +89,15 @@ class Bench:
             clock=self.clock,
             stop=self.stop,
             log=lambda event, **fields: self.logged.append((event, fields)),
+            **alerts,
         )
-        self.engine = Engine(self.core, new_word=lambda: "harbor", new_id=lambda: f"{next(ids):04d}")
+        self.engine = Engine(
+            self.core,
+            new_word=lambda: "harbor",
+            new_id=lambda: f"{next(ids):04d}",
+            watch=watch,
+            uptime=self.clock.uptime,
+        )
 
     def _stopped(self, order: StopOrder) -> None:
         self.engine.stopped(order)

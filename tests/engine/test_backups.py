@@ -25,7 +25,7 @@ async def test_a_copy_is_made_every_hour_and_a_failed_one_is_only_said(tmp_path:
         bench.journal.backup_into = broken  # type: ignore[method-assign]
         await bench.pass_time(HOUR, step=600)
         await bench.settle()
-        assert "BACKUP_FAILED" in [report.code for report in bench.core.alerts]
+        assert "BACKUP_FAILED" in [report.code for report in bench.core.alerts.views]
         assert bench.core.latch.state is TradingState.ACTIVE
     finally:
         await bench.close()

@@ -16,7 +16,7 @@ async def test_trading_stops_when_the_stop_thread_has_ended(tmp_path: Path) -> N
         await asyncio.to_thread(bench.stop.close)
         await bench.pass_time(0.2)
         assert bench.core.latch.state is TradingState.HALTED
-        assert [report.code for report in bench.core.alerts].count("STOP_THREAD_LOST") == 1
+        assert [report.code for report in bench.core.alerts.views].count("STOP_THREAD_LOST") == 1
 
 
 async def test_a_snapshot_that_an_event_has_overtaken_is_not_taken(tmp_path: Path) -> None:

@@ -201,11 +201,28 @@ async def test_a_lost_terminal_refuses_entries_and_keeps_exits_until_they_expire
     async with running(tmp_path) as bench:
         bench.broker.go_down()
         entry = await bench.send()
-        exit_ = await bench.send(ClosePosition(Ticket(4)), expiry=2.0)
+        exit_ = await bench.send(ClosePosition(Ticket(4)))
+        await bench.pass_time(3.1)
         assert (await bench.result(entry)).code == "TERMINAL_LOST"
         assert bench.results(exit_) == []
+        late = await bench.send()
+        assert (await bench.result(late)).code == "TERMINAL_LOST"
         bench.broker.go_up()
         assert (await bench.result(exit_)).outcome is Outcome.EXECUTED
+
+
+async def test_a_terminal_that_is_away_for_a_moment_costs_no_entry(tmp_path: Path) -> None:
+    async with running(tmp_path) as bench:
+        bench.broker.go_down()
+        exit_ = await bench.send(ClosePosition(Ticket(4)))
+        entry = await bench.send()
+        short = await bench.send(expiry=0.5)
+        await bench.pass_time(0.9)
+        assert (await bench.result(short)).outcome is Outcome.EXPIRED
+        assert bench.results(entry) == bench.results(exit_) == []
+        bench.broker.go_up()
+        assert (await bench.result(entry)).outcome is Outcome.EXECUTED
+        assert bench.broker.sent_ids == [exit_.command_id, entry.command_id]
 
 
 async def test_a_session_lost_in_mid_flight_is_unknown_then_settled_by_asking(tmp_path: Path) -> None:

@@ -41,7 +41,6 @@ async def test_a_session_is_journalled_and_reconciled_before_it_is_ready(tmp_pat
         await bench.settle()
         lost = [event for event in bench.journal.events if isinstance(event, TerminalSessionLost)]
         assert (lost[0].session_id, lost[0].reason) == (opened[0].session_id, "cable pulled")
-        assert alerts(bench) == ["TERMINAL_LOST"]
         bench.broker.go_up()
         assert not bench.core.ready
         await bench.until(lambda: bench.core.ready)

@@ -26,6 +26,7 @@ class FakeBrainLink:
         self.heard: float | None = None
         """What `last_heard` says; the test sets it."""
         self.retries = 0
+        self.renewals: list[str] = []
         self.listener: BrainListener | None = None
         self.running = asyncio.Event()
         self._wakers: set[asyncio.Event] = set()
@@ -54,6 +55,9 @@ class FakeBrainLink:
 
     def retry_now(self) -> None:
         self.retries += 1
+
+    def renew(self, reason: str) -> None:
+        self.renewals.append(reason)
 
     # -------------------------------------------------------------- the brain's part
 

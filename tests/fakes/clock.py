@@ -15,6 +15,7 @@ class FakeClock:
     def __init__(self, start: datetime = START) -> None:
         self._now = start
         self._monotonic = 1000.0
+        self._uptime = 5000.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._count = 0
 
@@ -23,6 +24,9 @@ class FakeClock:
 
     def monotonic(self) -> float:
         return self._monotonic
+
+    def uptime(self) -> float:
+        return self._uptime
 
     async def sleep(self, seconds: float) -> None:
         waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -33,6 +37,7 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Move on at once; sleepers run in the next turns of the loop."""
         self._monotonic += seconds
+        self._uptime += seconds
         self._now += timedelta(seconds=seconds)
         while self._sleepers and self._sleepers[0][0] <= self._monotonic:
             waker = heapq.heappop(self._sleepers)[2]
@@ -42,3 +47,8 @@ class FakeClock:
     def jump(self, seconds: float) -> None:
         """The wall clock is set; monotonic time does not notice."""
         self._now += timedelta(seconds=seconds)
+
+    def suspend(self, seconds: float) -> None:
+        """The machine sleeps as on Linux: the wall clock goes on, and so does the uptime; monotonic time does not notice."""
+        self._now += timedelta(seconds=seconds)
+        self._uptime += seconds

@@ -111,6 +111,16 @@ class MemoryJournal:
                 return TradingStatus(event.state, event.epoch, event.reason, event.by, event.at)
         return None
 
+    async def last_login(self) -> str | None:
+        await self._settled()
+        opened = [event.login for event in self.events if isinstance(event, ev.TerminalSessionOpened)]
+        return opened[-1] if opened else None
+
+    async def recent_alerts(self, limit: int) -> tuple[ev.Event, ...]:
+        await self._settled()
+        told = [event for event in self.events if isinstance(event, ev.AlertRaised | ev.AlertAcknowledged)]
+        return tuple(told[-limit:])
+
     async def tripped_limits(self) -> Mapping[str, str]:
         await self._settled()
         return dict(self._limits)
