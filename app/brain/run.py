@@ -217,6 +217,7 @@ def _offer_pairing(config: BrainConfig, port: int, key: SigningKey, api_key: str
     sys.stderr.write(
         f"To pair executor {config.executor_id} with this brain, run there (the code is a secret: it holds the API key):\n"
         f"  medulla pair {code}\n"
+        f"Fingerprint of the signing key, to compare: {pairing.fingerprint(key.public_key)}\n"
     )
     sys.stderr.flush()
 

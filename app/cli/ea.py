@@ -27,6 +27,32 @@ def register(app: typer.Typer) -> None:
     app.add_typer(ea)
 
 
+@ea.command(name="list")
+def list_(*, json_: JsonOption = False) -> None:
+    """The terminals of this user that are found, with their data folders."""
+    from app.adapters.terminal_folders import find_terminals, nothing_found
+    from app.cli.ea_outcome import described
+
+    found = find_terminals(os.environ, Path.home())
+    if json_:
+        rows = [
+            {
+                "data": str(each.data),
+                "origin": each.origin,
+                "build": each.build,
+                "portable": each.portable,
+                "editor": each.editor is not None,
+            }
+            for each in found
+        ]
+        say_json({"terminals": rows, "words": "" if found else nothing_found(os.environ, Path.home())})
+        return
+    for each in found:
+        say(described(each))
+    if not found:
+        end(ExitCode.FAILED, nothing_found(os.environ, Path.home()))
+
+
 @ea.command()
 def install(
     *,
@@ -56,6 +82,9 @@ def install(
         Path | None, typer.Option(help="Folder mql5_ea, if it is not beside the program.")
     ] = None,
     json_: JsonOption = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="With --json: each step as a JSON line, before the last one.")
+    ] = False,
     config: ConfigOption = None,
     set_: SetOption = None,
 ) -> None:
@@ -69,6 +98,7 @@ def install(
         dry_run=dry_run,
         yes=yes,
         quiet=json_,
+        follow=follow,
         compile=not no_compile,
         source=source,
         wheel=wheel,

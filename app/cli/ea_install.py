@@ -23,7 +23,7 @@ from app.adapters.pinned_wheel import PinnedFile, PinnedWheel, WheelTrouble
 from app.adapters.terminal_folders import TerminalFolder, child_named
 from app.cli import ea_bundle
 from app.cli.console import say
-from app.cli.ea_outcome import Options, Outcome, described, tell
+from app.cli.ea_outcome import Options, Outcome, described, tell, tell_program
 from app.domain.errors import ConfigurationError
 from app.settings import Settings
 
@@ -258,6 +258,8 @@ class Installation:
     def _line(self, symbol: str, text: str) -> None:
         if not self.options.quiet:
             tell(symbol, text)
+        elif self.options.follow:
+            tell_program(symbol, text)
 
 
 def remove_from(terminal: TerminalFolder, *, dry_run: bool, quiet: bool) -> Outcome:

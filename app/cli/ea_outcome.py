@@ -8,7 +8,7 @@ from typing import Any
 
 from app.adapters.metaeditor import Compilation
 from app.adapters.terminal_folders import TerminalFolder
-from app.cli.console import mark, say
+from app.cli.console import mark, say, say_json
 from app.settings import Settings
 
 
@@ -21,6 +21,8 @@ class Options:
     yes: bool
     quiet: bool
     """JSON is wanted: no lines, no questions."""
+    follow: bool
+    """With JSON: each step as a line of its own."""
     compile: bool
     source: Path | None
     wheel: Path | None
@@ -76,6 +78,12 @@ class Outcome:
 def tell(symbol: str, text: str) -> None:
     """A step in a line; `symbol` as console.mark takes it, or empty."""
     say(f"  {mark(symbol) if symbol else '-'} {text}")
+
+
+def tell_program(symbol: str, text: str) -> None:
+    """The same as a JSON line: `good` | `warning` | `bad` | `info`."""
+    kind = {"✓": "good", "!": "warning", "✗": "bad"}.get(symbol, "info")
+    say_json({"event": "step", "kind": kind, "text": text})
 
 
 def described(terminal: TerminalFolder) -> str:

@@ -27,6 +27,7 @@ _MODULES = {
     "journal": "journal",
     "doctor": "doctor",
     "pair": "pair",
+    "tryout": "tryout",
     "desktop": "desktop",
     "ea": "ea",
 }

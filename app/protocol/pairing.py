@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -77,6 +78,12 @@ def decode(code: str) -> Pairing:
     pairing = Pairing(url, executor_id, key_id, public_key, api_key)
     _check(pairing)
     return pairing
+
+
+def fingerprint(public_key: str) -> str:
+    """`SHA256:` and 43 characters, for two people to compare: of the raw key, as OpenSSH does. `public_key` as in Pairing."""
+    digest = hashlib.sha256(base64.b64decode(public_key)).digest()
+    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
 def _text(value: object, field: str) -> str:

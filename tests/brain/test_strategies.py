@@ -19,7 +19,7 @@ from app.brain.strategies.moving_average import MovingAverageCross
 from app.domain.commands import ACTION_NAMES, CloseAll, ClosePosition, OpenPosition
 from app.domain.market import Quote
 from app.domain.results import CloseDetail, CommandResult, Outcome
-from app.domain.values import Magic, Price, Priority, Side, Symbol, Ticket, Volume
+from app.domain.values import CommandId, Magic, Price, Priority, Side, Symbol, Ticket, Volume
 from app.protocol import brain_outbound as say
 from tests.brain.conftest import Brain
 from tests.brain.hand_executor import EXECUTOR, executor, outcome_of
@@ -274,3 +274,29 @@ async def test_the_soak_keeps_its_own_pace(brain: Brain) -> None:
         assert first.command_id != second.command_id
         assert first.message["strategyId"] == "soak"
     host.close()
+
+
+def test_the_single_trade_opens_once_and_closes_after_its_time() -> None:
+    strategy = build("once:symbol=EURUSD,hold=2")
+    (entry,) = feed(strategy, "1.1000", "1.1010", "1.1020")
+    assert isinstance(entry.action, OpenPosition)
+    assert entry.action.volume == Volume("0.01")
+    assert entry.action.stop_loss is not None
+    assert entry.action.stop_loss.value < Decimal("1.1000")
+    assert strategy.on_clock() == ()
+    filled = CommandResult(CommandId(command_of(entry).id), Outcome.EXECUTED, 5, Ticket(7), Price("1.1001"))
+    assert strategy.on_result(command_of(entry), filled) == ()
+    assert strategy.on_clock() == ()
+    (close,) = strategy.on_clock()
+    assert close.action == ClosePosition(Ticket(7))
+    assert strategy.on_clock() == ()
+    assert feed(strategy, "1.1000") == []
+
+
+def test_a_single_trade_that_was_refused_is_not_tried_again() -> None:
+    strategy = build("once:hold=1")
+    (entry,) = feed(strategy, "1.1000")
+    refusal = CommandResult(CommandId(command_of(entry).id), Outcome.REJECTED, 5)
+    assert strategy.on_result(command_of(entry), refusal) == ()
+    assert strategy.on_clock() == ()
+    assert feed(strategy, "1.1000") == []

@@ -540,3 +540,26 @@ def test_the_pin_is_whole() -> None:
     assert all(
         re.fullmatch("[0-9a-f]{64}", digest) for digest in (pin.sha256, *(file.sha256 for file in pin.files))
     )
+
+
+def test_a_program_can_follow_the_steps(terminal: Path) -> None:
+    result = installed("--json", "--follow")
+    *steps, last = [json.loads(line) for line in result.stdout.splitlines()]
+    assert last["ok"]
+    assert {step["event"] for step in steps} == {"step"}
+    assert [step["kind"] for step in steps if "verified" in step["text"]] == ["good"]
+
+
+def test_terminals_are_listed_for_a_person_and_for_a_program(terminal: Path) -> None:
+    listed = CliRunner().invoke(command_line(), ["ea", "list", "--json"])
+    [found] = json.loads(listed.stdout)["terminals"]
+    assert found["data"] == str(terminal)
+    assert str(terminal) in CliRunner().invoke(command_line(), ["ea", "list"]).stdout
+
+
+def test_no_terminal_is_said_with_the_places_looked_in(tree: Tree) -> None:
+    listed = CliRunner().invoke(command_line(), ["ea", "list", "--json"])
+    said = json.loads(listed.stdout)
+    assert said["terminals"] == []
+    assert "no MetaTrader 5 terminal found" in said["words"]
+    assert CliRunner().invoke(command_line(), ["ea", "list"]).exit_code == 1

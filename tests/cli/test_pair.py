@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -153,3 +155,36 @@ def test_a_changed_public_key_is_said(keyring: Keyring, data_folder: Path) -> No
     other = base64.b64encode(bytes(32)).decode()
     (data_folder / "config.yaml").write_text(f"brain:\n  signing_keys: {{brain-1: {other}}}\n")
     assert "another public key before" in paired(CODE).stdout
+
+
+def test_a_code_can_be_looked_at_before_it_is_used(keyring: Keyring, data_folder: Path) -> None:
+    result = paired("-", "--check", "--json", typed=CODE)
+    said = json.loads(result.stdout)
+    assert (said["ok"], said["url"], said["executor_id"], said["key_id"]) == (
+        True,
+        "wss://brain.example/x",
+        "exec_7",
+        "brain-1",
+    )
+    digest = base64.b64encode(hashlib.sha256(bytes(range(32))).digest()).decode().rstrip("=")
+    assert said["fingerprint"] == f"SHA256:{digest}"
+    assert not said["key_stored"]
+    assert "canary" not in result.stdout + result.stderr
+    assert not (data_folder / "config.yaml").exists()
+    assert keyring.kept == {}
+    assert f"fingerprint of the key: {said['fingerprint']}" in paired(CODE, "--check").stdout
+
+
+def test_a_program_is_told_the_same_as_a_person(keyring: Keyring) -> None:
+    said = json.loads(paired("-", "--json", typed=CODE).stdout)
+    assert said["ok"]
+    assert said["key_stored"]
+
+
+def test_a_program_is_told_that_the_key_is_nowhere(data_folder: Path) -> None:
+    result = paired("-", "--json", typed=CODE)
+    said = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (said["ok"], said["key_stored"]) == (False, False)
+    assert "MEDULLA_BRAIN__API_KEY" in said["trouble"]
+    assert "canary" not in result.stdout + result.stderr

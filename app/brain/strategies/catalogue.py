@@ -12,6 +12,7 @@ from app.brain.errors import BrainMisconfigured
 from app.brain.strategies.interface import Strategy
 from app.brain.strategies.load import LoadStrategy, SoakStrategy
 from app.brain.strategies.moving_average import MovingAverageCross
+from app.brain.strategies.once import SingleTrade
 from app.domain.errors import InvalidValue
 from app.domain.values import Magic, Symbol, Volume, decimal
 
@@ -66,6 +67,14 @@ def _soak(options: Options) -> Strategy:
     )
 
 
+def _once(options: Options) -> Strategy:
+    return SingleTrade(
+        Symbol(options.get("symbol", "EURUSD")),
+        volume=Volume(options.get("volume", "0.01")),
+        hold=int(options.get("hold", "5")),
+    )
+
+
 def _positive(field: str, text: str) -> Decimal:
     number = decimal(field, text)
     if number <= 0:
@@ -77,9 +86,11 @@ _BUILDERS: dict[str, Callable[[Options], Strategy]] = {
     "ma": _moving_average,
     "load": _load,
     "soak": _soak,
+    "once": _once,
 }
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "ma": ("symbol", "fast", "slow", "volume", "magic", "stop"),
     "load": ("symbols", "seed", "expiry"),
     "soak": ("symbols", "rate", "seed"),
+    "once": ("symbol", "volume", "hold"),
 }
