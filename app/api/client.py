@@ -17,9 +17,6 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from app.api import runtime_file
 from app.api.schemas import (
-    FIELD_READERS,
-    ROW_KEYS,
-    ROW_MODELS,
     CommandHistoryModel,
     CommandsModel,
     FaultModel,
@@ -34,9 +31,9 @@ from app.api.schemas import (
     SnapshotModel,
     StatusModel,
     StopReceiptModel,
-    StreamMessage,
 )
 from app.api.settings_client import SettingsCalls
+from app.api.stream_reading import SnapshotFollower
 from app.api.tokens import read_token
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -73,44 +70,6 @@ def find_engine(runtime: Path, token_file: Path) -> Target:
             "Start it with `medulla` or `medulla run --headless`, or name its configuration with --config."
         )
     return Target(info.api_port, read_token(token_file))
-
-
-class SnapshotFollower:
-    """Puts stream messages together. No I/O."""
-
-    def __init__(self) -> None:
-        self._seq = 0
-        self._snapshot: SnapshotModel | None = None
-
-    def apply(self, message: StreamMessage) -> SnapshotModel | None:
-        """The picture after this message; None: a message is missing, a snapshot has to be asked for."""
-        if message.type == "snapshot" and message.snapshot is not None:
-            self._seq = message.seq
-            self._snapshot = message.snapshot
-            return self._snapshot
-        if self._snapshot is None or message.seq != self._seq + 1:
-            self._snapshot = None
-            return None
-        self._seq = message.seq
-        update: dict[str, Any] = {
-            name: FIELD_READERS[name].validate_python(value)
-            for name, value in message.changed.items()
-            if name in FIELD_READERS
-        }
-        for name, delta in message.rows.items():
-            if name not in ROW_KEYS:
-                continue
-            key, model = ROW_KEYS[name], ROW_MODELS[name]
-            rows = {getattr(row, key): row for row in getattr(self._snapshot, name)}
-            for row_key in delta.gone:
-                rows.pop(row_key, None)
-            for raw in delta.put:
-                row = model.model_validate(raw)
-                rows[getattr(row, key)] = row
-            order = rows if delta.order is None else delta.order
-            update[name] = tuple(rows[row_key] for row_key in order if row_key in rows)
-        self._snapshot = self._snapshot.model_copy(update=update)
-        return self._snapshot
 
 
 class ApiClient(SettingsCalls):
@@ -205,12 +164,14 @@ class ApiClient(SettingsCalls):
 
     # -------------------------------------------------------------- the stream
 
-    async def follow(self) -> AsyncIterator[SnapshotModel]:
-        """The whole picture after every change, until the connection ends (then EngineNotRunning)."""
+    async def follow(self, interval_ms: int = 50) -> AsyncIterator[SnapshotModel]:
+        """The whole picture after every change, at most one in `interval_ms` (50 to 60 000), until the connection ends (then
+        EngineNotRunning).
+        """
         follower = SnapshotFollower()
         try:
             async with connect(
-                f"ws://127.0.0.1:{self._target.port}/stream",
+                f"ws://127.0.0.1:{self._target.port}/stream?interval={interval_ms}",
                 additional_headers=self._headers,
                 proxy=None,
                 compression=None,
@@ -220,7 +181,7 @@ class ApiClient(SettingsCalls):
                 max_size=16 * 2**20,
             ) as socket:
                 async for text in socket:
-                    picture = follower.apply(StreamMessage.model_validate_json(text))
+                    picture = follower.read(text)
                     if picture is None:
                         await socket.send("snapshot")
                     else:

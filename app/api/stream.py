@@ -17,6 +17,9 @@ from app.engine.tasks import TaskKeeper
 
 LEAST_INTERVAL = 0.05
 """Seconds between two deltas: 20 a second are all that an eye can use."""
+_LEAST_ASKED, _MOST_ASKED = 50, 60_000
+"""Milliseconds that a reader may ask for with `?interval=`."""
+_REFUSED = 1008
 SEND_TIMEOUT = 10.0
 """Seconds in which a reader must take a message; one that does not is let go."""
 _GONE = 1001
@@ -96,18 +99,33 @@ class _Wishes:
 async def serve_stream(websocket: WebSocket, control: EngineControl, warnings: Sequence[str]) -> None:
     """Until the reader goes, is too slow, or the engine ends. Any text from the reader asks for a snapshot."""
     await websocket.accept()
+    interval = _interval(websocket.query_params.get("interval"))
+    if interval is None:
+        await websocket.close(
+            _REFUSED, f"interval: must be whole milliseconds from {_LEAST_ASKED} to {_MOST_ASKED}"
+        )
+        return
     wishes = _Wishes()
     keeper = TaskKeeper("api.stream")
     keeper.spawn("listen", _listen(websocket, wishes))
     keeper.spawn("watch", _watch(control, wishes))
     try:
-        await _feed(websocket, control, DeltaWriter(warnings), wishes)
+        await _feed(websocket, control, DeltaWriter(warnings), wishes, interval)
     except (WebSocketDisconnect, TimeoutError, RuntimeError):
         return  # RuntimeError: the connection was closed while a message was on its way.
     finally:
         await keeper.close()
     if not wishes.reader_gone:
         await websocket.close(_GONE)
+
+
+def _interval(text: str | None) -> float | None:
+    """Seconds; None: what was asked for makes no sense."""
+    if text is None:
+        return LEAST_INTERVAL
+    if not (text.isascii() and text.isdigit() and len(text) <= 6):
+        return None
+    return int(text) / 1000 if _LEAST_ASKED <= int(text) <= _MOST_ASKED else None
 
 
 async def _listen(websocket: WebSocket, wishes: _Wishes) -> None:
@@ -132,7 +150,9 @@ async def _watch(control: EngineControl, wishes: _Wishes) -> None:
     wishes.wake.set()
 
 
-async def _feed(websocket: WebSocket, control: EngineControl, writer: DeltaWriter, wishes: _Wishes) -> None:
+async def _feed(
+    websocket: WebSocket, control: EngineControl, writer: DeltaWriter, wishes: _Wishes, interval: float
+) -> None:
     loop = asyncio.get_running_loop()
     message: StreamMessage | None = writer.snapshot(control.snapshot())
     sent_at = loop.time()
@@ -143,7 +163,7 @@ async def _feed(websocket: WebSocket, control: EngineControl, writer: DeltaWrite
         if wishes.engine_ended:
             return
         await wishes.wake.wait()
-        await asyncio.sleep(max(0.0, sent_at + LEAST_INTERVAL - loop.time()))
+        await asyncio.sleep(max(0.0, sent_at + interval - loop.time()))
         wishes.wake.clear()
         if wishes.resync:
             wishes.resync = False

@@ -25,6 +25,8 @@ PULSE_MS = 500
 SILENT_MS = 1500
 """An engine that has not answered a simple question for this long is shown as silent."""
 MOST_ERRANDS = 32
+PICTURES_MS = 100
+"""At least so long from one picture to the next: what changes oftener than that no eye can read."""
 
 
 class EngineState(Enum):
@@ -155,7 +157,7 @@ class EngineSession(QObject):
     async def _follow(self, target: Target) -> None:
         async with ApiClient(target, timeout=None) as client:
             try:
-                async for picture in client.follow():
+                async for picture in client.follow(PICTURES_MS):
                     if self._client is None:
                         self._client = client
                         self._started = None

@@ -11,18 +11,19 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from app.api.client import EngineNotRunning, SnapshotFollower
+from app.api.client import EngineNotRunning
 from app.api.schemas import StreamMessage
 from app.api.server import ApiServer
 from app.api.stream import DeltaWriter, snapshot_model
+from app.api.stream_reading import SnapshotFollower
 
 from .fake_control import FakeControl, command_view, position
 from .running import TOKENS, api_client, serving
 
 
-def opened(server: ApiServer) -> connect:
+def opened(server: ApiServer, query: str = "") -> connect:
     return connect(
-        f"ws://127.0.0.1:{server.port}/stream",
+        f"ws://127.0.0.1:{server.port}/stream{query}",
         additional_headers={"Authorization": f"Bearer {TOKENS.read}"},
         proxy=None,
     )
@@ -126,24 +127,59 @@ async def test_the_client_shows_the_whole_picture_after_every_change() -> None:
             await anext(pictures)
 
 
+def sent(message: StreamMessage | None) -> str:
+    """As it goes over the wire."""
+    assert message is not None
+    return message.model_dump_json(exclude_defaults=True)
+
+
 def test_a_follower_that_missed_a_delta_asks_for_a_snapshot() -> None:
     control = FakeControl()
     writer, follower = DeltaWriter(()), SnapshotFollower()
-    assert follower.apply(writer.snapshot(control.now)) is not None
+    assert follower.read(sent(writer.snapshot(control.now))) is not None
     control.change(queue_depth=1)
     lost = writer.delta(control.now)
     assert lost is not None
     control.change(queue_depth=2)
     after_the_gap = writer.delta(control.now)
-    assert after_the_gap is not None
-    assert follower.apply(after_the_gap) is None
+    assert follower.read(sent(after_the_gap)) is None
     control.change(queue_depth=3)
     still_lost = writer.delta(control.now)
-    assert still_lost is not None
-    assert follower.apply(still_lost) is None
-    whole = follower.apply(writer.snapshot(control.now))
+    assert follower.read(sent(still_lost)) is None
+    whole = follower.read(sent(writer.snapshot(control.now)))
     assert whole is not None
     assert whole.queue_depth == 3
+
+
+def test_what_did_not_change_stays_the_same_object() -> None:
+    control = FakeControl()
+    writer, follower = DeltaWriter(()), SnapshotFollower()
+    before = follower.read(sent(writer.snapshot(control.now)))
+    control.change(commands=(command_view("c-3"), *control.now.commands))
+    after = follower.read(sent(writer.delta(control.now)))
+    assert before is not None
+    assert after is not None
+    assert [row.command_id for row in after.commands] == ["c-3", *(row.command_id for row in before.commands)]
+    assert all(now is then for now, then in zip(after.commands[1:], before.commands, strict=True))
+    assert after.positions is before.positions
+
+
+async def test_a_reader_may_ask_for_fewer_deltas() -> None:
+    control = FakeControl()
+    async with serving(control) as server:
+        async with opened(server, "?interval=60000") as socket:
+            await heard(socket)
+            await control.followed.wait()
+            control.change(queue_depth=1)
+            await socket.ping()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await socket.recv()
+        async with opened(server, "?interval=49") as socket:
+            with pytest.raises(
+                ConnectionClosed, match="interval: must be whole milliseconds from 50 to 60000"
+            ):
+                await socket.recv()
 
 
 def test_nothing_is_sent_when_nothing_changed_but_the_time() -> None:
@@ -159,9 +195,7 @@ def test_every_field_survives_the_way_through_deltas() -> None:
     writer, follower = DeltaWriter(("w",)), SnapshotFollower()
 
     def follow(message: StreamMessage | None) -> None:
-        assert message is not None
-        text = message.model_dump_json(exclude_defaults=True)
-        picture = follower.apply(StreamMessage.model_validate_json(text))
+        picture = follower.read(sent(message))
         assert picture == snapshot_model(control.now, ("w",))
 
     follow(writer.snapshot(control.now))

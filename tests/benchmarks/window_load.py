@@ -26,8 +26,7 @@ RATE = 20
 _LOTS = 0.1
 _WIDE = {"max_orders_per_second": 100_000, "max_orders_per_minute": 1_000_000}
 FIGURES = (
-    "cpu_share", "frames", "frame_p50", "frame_p95", "frame_cpu_p50", "frame_cpu_p95", "turn_p95", "turn_max",
-    "turn_cpu_p95", "turn_cpu_p99", "turn_cpu_max",
+    "cpu_share", "frames_per_s", "cpu_per_frame", "frame_p50", "frame_p95", "frame_p99", "turn_p95", "turn_p99", "turn_max",
 )  # fmt: skip
 
 
@@ -120,6 +119,29 @@ def measure(window: Window, minutes: float, every: float, tell: Callable[[dict[s
         tell(window.ask("figures", "figures"))
 
 
+class Diary:
+    """The figures as they come: kept, and written at once, so that a run that is broken off has its rows."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._file = file
+        self._passed = 0.0
+
+    def write(self, line: dict[str, Any]) -> None:
+        self._passed += line["seconds"]
+        row = {
+            "at": round(self._passed, 1),
+            **{name: value for name, value in line.items() if name != "event"},
+        }
+        self.rows.append(row)
+        if self._file is not None:
+            with self._file.open("a" if len(self.rows) > 1 else "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                if len(self.rows) == 1:
+                    writer.writerow(row)
+                writer.writerow(row.values())
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=0.5)
@@ -131,36 +153,26 @@ def main() -> int:
     parser.add_argument("--size", default="1440x900")
     parser.add_argument("--profile", type=Path, help="profile of the window's process into this file")
     given = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="medulla-load-") as folder:
-        with loaded_world(Path(folder) / "world", given.positions, given.rate) as world:
-            profile = ["--profile", str(given.profile)] if given.profile else []
-            window = Window(world, "--size", given.size, *profile)
-            wait(3)
-            passed = 0.0
-            file = given.csv.open("w", newline="", encoding="utf-8") if given.csv else None
-            writer = csv.writer(file) if file else None
+    with (
+        tempfile.TemporaryDirectory(prefix="medulla-load-") as folder,
+        loaded_world(Path(folder) / "world", given.positions, given.rate) as world,
+    ):
+        profile = ["--profile", str(given.profile)] if given.profile else []
+        window = Window(world, "--size", given.size, *profile)
+        wait(3)
+        diary = Diary(given.csv)
+        measure(window, given.minutes, given.every, diary.write)
+        window.tell("end")
+        window.process.exit_code()
+    report(diary.rows, given.warm_up * 60)
+    return 0
 
-            def tell(line: dict[str, Any]) -> None:
-                nonlocal passed
-                passed += line["seconds"]
-                figures = {name: value for name, value in line.items() if name != "event"}
-                rows.append({"at": passed, **figures})
-                if writer is not None and file is not None:
-                    if len(rows) == 1:
-                        writer.writerow(rows[0])
-                    writer.writerow(rows[-1].values())
-                    file.flush()
 
-            measure(window, given.minutes, given.every, tell)
-            if file is not None:
-                file.close()
-            window.tell("end")
-            window.process.exit_code()
+def report(rows: list[dict[str, Any]], warm_up: float) -> None:
     for name in FIGURES:
         values = sorted(row[name] for row in rows)
         print(f"{name:10} median {values[len(values) // 2]:10.3f}   worst {values[-1]:10.3f}")
-    after = [row for row in rows if row["at"] >= given.warm_up * 60]
+    after = [row for row in rows if row["at"] >= warm_up]
     for name in ("rss_mb", "heap_mb", "objects"):
         print(f"{name:10} first {rows[0][name]:10.2f}   last {rows[-1][name]:10.2f}")
         if after:

@@ -36,6 +36,8 @@ from app.gui.session import EngineLink, StartedEngine
 from app.settings import load_settings
 
 _MOST = 200_000
+_LONG = 0.0005
+"""Seconds; shorter turns are not counted."""
 
 
 def say(event: str, **fields: Any) -> None:
@@ -64,8 +66,8 @@ class Watch(QObject):
     def __init__(self, desktop: Desktop) -> None:
         super().__init__()
         self._window = desktop.window
-        self._woke = (time.perf_counter(), time.thread_time())
-        self._frame: tuple[float, float] | None = None
+        self._woke = time.perf_counter()
+        self._frame: float | None = None
         self.clear()
         dispatcher = QAbstractEventDispatcher.instance()
         assert dispatcher is not None
@@ -73,47 +75,46 @@ class Watch(QObject):
         dispatcher.aboutToBlock.connect(self._about_to_block)
 
     def clear(self) -> None:
-        self.turns: list[tuple[float, float]] = []
-        self.frames: list[tuple[float, float]] = []
+        self.turns: list[float] = []
+        self.frames: list[float] = []
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
     def _awake(self) -> None:
-        self._woke = (time.perf_counter(), time.thread_time())
+        self._woke = time.perf_counter()
 
     def _about_to_block(self) -> None:
-        now = (time.perf_counter(), time.thread_time())
-        if len(self.turns) < _MOST:
-            self.turns.append(_since(self._woke, now))
+        now = time.perf_counter()
+        if now - self._woke > _LONG and len(self.turns) < _MOST:
+            self.turns.append((now - self._woke) * 1000)
         if self._frame is None and self._window.drawing:
             self._frame = self._woke
         elif self._frame is not None and not self._window.drawing:
-            self.frames.append(_since(self._frame, now))
+            self.frames.append((now - self._frame) * 1000)
             self._frame = None
 
     def figures(self) -> dict[str, float]:
-        """Since the last `clear`: milliseconds by the clock and of the thread's own CPU, MB, and the share of one core."""
+        """Since the last `clear`. Milliseconds, MB, and the share of one core.
+
+        `cpu_per_frame` is the process's own CPU a picture, milliseconds: it holds on a busy machine too, the others do not.
+        """
         wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
         resident, heap = memory_mb()
         return {
             "seconds": round(wall, 2),
             "cpu_share": round(cpu / wall, 4) if wall else 0.0,
-            "frames": len(self.frames),
+            "frames_per_s": round(len(self.frames) / wall, 2) if wall else 0.0,
+            "cpu_per_frame": round(cpu * 1000 / max(1, len(self.frames)), 2),
             **_percentiles("frame", self.frames),
-            **_percentiles("turn", [turn for turn in self.turns if turn[0] > 0.5]),
+            **_percentiles("turn", self.turns),
             "rss_mb": round(resident, 3),
             "heap_mb": round(heap, 3),
             "objects": len(gc.get_objects()),
         }
 
 
-def _since(start: tuple[float, float], now: tuple[float, float]) -> tuple[float, float]:
-    return (now[0] - start[0]) * 1000, (now[1] - start[1]) * 1000
-
-
-def _percentiles(name: str, spans: list[tuple[float, float]]) -> dict[str, float]:
+def _percentiles(name: str, spans: list[float]) -> dict[str, float]:
     return {
-        f"{name}{kind}_{label}": round(percentile([span[place] for span in spans], share), 2)
-        for place, kind in enumerate(("", "_cpu"))
+        f"{name}_{label}": round(percentile(spans, share), 2)
         for label, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
     }
 
