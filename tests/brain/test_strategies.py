@@ -282,7 +282,7 @@ def test_the_single_trade_opens_once_and_closes_after_its_time() -> None:
     assert isinstance(entry.action, OpenPosition)
     assert entry.action.volume == Volume("0.01")
     assert entry.action.stop_loss is not None
-    assert entry.action.stop_loss.value < Decimal("1.1000")
+    assert Decimal(str(entry.action.stop_loss)) < Decimal("1.1000")
     assert strategy.on_clock() == ()
     filled = CommandResult(CommandId(command_of(entry).id), Outcome.EXECUTED, 5, Ticket(7), Price("1.1001"))
     assert strategy.on_result(command_of(entry), filled) == ()
