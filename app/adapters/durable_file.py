@@ -18,6 +18,24 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, and make all their names durable, whoever made them. Raises OSError if it cannot be made.
+
+    A file that was synced is still gone after a power cut if the folder above it is (fsync(2): the entry in the folder needs a
+    sync of its own).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder.resolve()
+    disk = place.stat().st_dev
+    for parent in place.parents:
+        try:
+            if parent.stat().st_dev != disk:
+                return
+            sync_folder(parent)
+        except OSError:
+            continue  # a folder that we may not open is one in which we made nothing
+
+
 def replace_durably(path: Path, content: bytes) -> None:
     """Write `content` so that afterwards, whatever happens, the old or the new content is there, whole. Raises OSError."""
     unfinished = path.with_name(path.name + ".part")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from app.adapters.durable_file import sync_folder
+from app.adapters.durable_file import make_folder, sync_folder
 
 _NAME = re.compile(r"journal-\d{8}T\d{6}Z\.db\Z")
 
@@ -30,7 +30,7 @@ def write_copy(
     `between` is called after every `pages` pages; what it writes through `source` gets into the copy.
     Raises sqlite3.Error, OSError.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     for leftover in (target, target.with_name(target.name + "-journal")):
         leftover.unlink(missing_ok=True)
     copy = sqlite3.connect(target, isolation_level=None)

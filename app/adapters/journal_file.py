@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
 
-from app.adapters.durable_file import sync_folder
+from app.adapters.durable_file import make_folder, sync_folder
 from app.adapters.journal_copy import put_in_place, unfinished_name, write_copy
 from app.adapters.journal_schema import KNOWN_REVISIONS, REVISION
 from app.domain.errors import JournalDamaged, JournalFailed, JournalInUse, JournalTooNew
@@ -91,7 +91,7 @@ class OwnerLock:
     def take(self) -> None:
         """Raises JournalInUse naming the owner's process, JournalFailed if the folder cannot be written."""
         try:
-            self._journal.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._journal.parent)
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as fault:
             raise JournalFailed(
