@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-from app.domain.limits import Session
+from app.domain.limits import Session, StrategyLimits
 from app.settings.kinds import DAYS
 from app.settings.model import (
     DATA_FOLDER,
@@ -27,8 +27,9 @@ from app.settings.model import (
     known_keys,
 )
 from app.settings.money import MONEY
+from app.settings.strategies import strategy_groups
 
-Kind = Literal["flag", "choice", "number", "text", "list", "sessions", "keys", "path", "secret"]
+Kind = Literal["flag", "choice", "number", "text", "list", "sessions", "strategies", "keys", "path", "secret"]
 Effect = Literal["live", "restart"]
 Plain = str | list[Any] | dict[str, Any]
 """A value as it stands in the file: text, list or group."""
@@ -36,6 +37,7 @@ Plain = str | list[Any] | dict[str, Any]
 _KINDS: dict[str, Kind] = {
     DATA_FOLDER: "path",
     "safety.sessions": "sessions",
+    "safety.strategies": "strategies",
     "brain.signing_keys": "keys",
     "brain.ca_file": "path",
 }
@@ -98,6 +100,8 @@ def plain(value: Any) -> Plain | None:
             return f"{value:g}"
         case frozenset():
             return sorted(str(item) for item in value)
+        case (StrategyLimits(), *_):
+            return dict(strategy_groups(value))
         case tuple():
             return [_session(item) if isinstance(item, Session) else str(item) for item in value]
         case Mapping():

@@ -29,9 +29,10 @@ from app.engine.ports import Clock
 from app.settings import changes
 from app.settings.changes import Judgement
 from app.settings.describe import SettingInfo, describe
-from app.settings.model import SECRET_KEYS, Settings
+from app.settings.model import Settings
 
 _KEYRING_TIMEOUT = 5.0
+_API_KEY = "brain.api_key"
 
 
 class EngineSettings:
@@ -67,7 +68,7 @@ class EngineSettings:
             default=info.default,
             allowed=info.allowed,
             choices=info.choices,
-            origin=secret if info.secret and info.origin == "default" else info.origin,
+            origin=secret if info.key == _API_KEY and info.origin == "default" else info.origin,
             locked=info.origin != "default" and not in_file,
             effect=info.effect,
             meaning=info.meaning,
@@ -86,7 +87,7 @@ class EngineSettings:
                 return str(fault)
             return "keyring" if kept else "not set"
 
-        if any(key in now.origins for key in SECRET_KEYS):
+        if _API_KEY in now.origins:
             return ""
         try:
             async with asyncio.timeout(_KEYRING_TIMEOUT):

@@ -20,11 +20,14 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
 
 from app.domain.errors import InvalidValue
+from app.domain.key_combination import KeyCombination
 from app.domain.limits import Session
 from app.domain.values import Symbol, decimal
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EXECUTOR_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S{1,1000}\Z")
+_MOST_URLS = 10
 _KEY_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\Z")
 _WHOLE = re.compile(r"-?\d{1,18}\Z", re.ASCII)
@@ -99,6 +102,26 @@ def _header_text(value: SecretStr) -> SecretStr:
     if not all("!" <= character <= "~" for character in text) or not 1 <= len(text) <= 1024:
         raise ValueError("cannot stand in an HTTP header")
     return value
+
+
+def _secret_urls(value: Any) -> tuple[SecretStr, ...]:
+    if isinstance(value, tuple):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("not a line of addresses")
+    urls = value.split()
+    if len(urls) > _MOST_URLS or not all(_ADDRESS.match(url) for url in urls):
+        raise ValueError("not addresses")
+    return tuple(SecretStr(url) for url in urls)
+
+
+def _hotkey(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a key combination")
+    text = value.strip()
+    if text.lower() in {"off", "false", "no", "none"}:
+        return "off"
+    return str(KeyCombination.parse(text))
 
 
 def _executor_id(value: str) -> str:
@@ -249,6 +272,16 @@ Points = Annotated[
     Allowed("points, a whole number; leave it out for no limit"),
 ]
 Seconds = BeforeValidator(_seconds)
+SecretUrls = Annotated[
+    tuple[SecretStr, ...],
+    PlainValidator(_secret_urls),
+    Allowed("at most 10 addresses like tgram://…, mailtos://… or json://…, with a space between them"),
+]
+Hotkey = Annotated[
+    str,
+    PlainValidator(_hotkey),
+    Allowed("two or more of Ctrl, Alt, Shift and Win and one key, like Ctrl+Alt+Shift+S; or off"),
+]
 
 
 def rule_of(fault: ValueError) -> str | None:

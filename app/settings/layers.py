@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from app.domain.errors import ConfigurationError
-from app.settings.model import SECTIONS, known_keys
+from app.settings.model import OUTSIDE_FILES, RETIRED, SECTIONS, known_keys
 
 PREFIX = "MEDULLA_"
 ENVIRONMENT_NAME = "MEDULLA_ENV"
@@ -24,7 +24,7 @@ _MAX_DEPTH = 8
 _NULL = "tag:yaml.org,2002:null"
 _OPEN_ENDED = frozenset({"brain.signing_keys"})
 """Settings whose value is itself a group with names of the writer's choice."""
-_LISTS = frozenset({"safety.allowed_symbols", "safety.sessions"}) | _OPEN_ENDED
+_LISTS = frozenset({"safety.allowed_symbols", "safety.sessions", "safety.strategies"}) | _OPEN_ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,17 @@ def nearest(key: str) -> str:
 
 
 def unknown_key(origin: str, key: str) -> ConfigurationError:
+    if key in RETIRED:
+        return ConfigurationError(f"{origin}: {key}: this setting is gone: {RETIRED[key]}")
     return ConfigurationError(f"{origin}: {key}: there is no such setting; the nearest one is {nearest(key)}")
+
+
+def _never_here(origin: str, key: str) -> ConfigurationError:
+    variable = PREFIX + key.upper().replace(".", "__")
+    return ConfigurationError(
+        f"{origin}: {key}: is a secret and is taken from the variable {variable} or the keyring (`medulla alerts add`) alone; "
+        "remove it here"
+    )
 
 
 # ------------------------------------------------------------------ YAML
@@ -114,6 +124,8 @@ def _walk(path: Path, prefix: str, node: yaml.MappingNode, layer: Layer, depth: 
                     f"{origin}: {key}: is a group; allowed: `{key}:` with its keys indented below it"
                 )
             _walk(path, f"{key}.", value_node, layer, depth + 1)
+        elif key in OUTSIDE_FILES:
+            raise _never_here(origin, key)
         elif key in known_keys():
             layer[key] = Entry(_plain(path, key, value_node, 0), origin, path.parent)
         else:
@@ -155,6 +167,8 @@ def override_layer(overrides: Mapping[str, str], option: str = "command line") -
     """What was given on the command line, by dotted key."""
     layer: Layer = {}
     for key, text in overrides.items():
+        if key.lower() in OUTSIDE_FILES:
+            raise _never_here(option, key)
         _place(layer, key, text, option)
     return layer
 

@@ -29,6 +29,7 @@ from app.settings.model import (
     DATA_FOLDER,
     SECRET_KEYS,
     SECTIONS,
+    AlertSettings,
     ApiSettings,
     BrainSettings,
     JournalSettings,
@@ -36,7 +37,9 @@ from app.settings.model import (
     QueueSettings,
     Settings,
     Sources,
+    StopSettings,
     TerminalSettings,
+    WatchdogSettings,
     allowed,
 )
 from app.settings.safety import SafetySection
@@ -171,7 +174,9 @@ def _section(name: str, merged: Layer, data_folder: Path) -> BaseModel:
         raise _fault(key, merged[key], rule) from None
 
 
-_GROUPED = frozenset({"brain.signing_keys", "safety.allowed_symbols", "safety.sessions"})
+_GROUPED = frozenset(
+    {"brain.signing_keys", "safety.allowed_symbols", "safety.sessions", "safety.strategies"}
+)
 
 
 def check_value(key: str, value: Any, base: Path) -> None:
@@ -228,6 +233,7 @@ def _assemble(
 ) -> Settings:
     brain, terminal, journal = sections["brain"], sections["terminal"], sections["journal"]
     api, queue, safety, log = sections["api"], sections["queue"], sections["safety"], sections["log"]
+    watchdogs, alerts, stop = sections["watchdogs"], sections["alerts"], sections["stop"]
     if not (
         isinstance(brain, BrainSettings)
         and isinstance(terminal, TerminalSettings)
@@ -235,6 +241,9 @@ def _assemble(
         and isinstance(api, ApiSettings)
         and isinstance(queue, QueueSettings)
         and isinstance(safety, SafetySection)
+        and isinstance(watchdogs, WatchdogSettings)
+        and isinstance(alerts, AlertSettings)
+        and isinstance(stop, StopSettings)
         and isinstance(log, LogSettings)
     ):
         raise TypeError("SECTIONS names another class than Settings expects")
@@ -246,6 +255,9 @@ def _assemble(
         api=api,
         queue=queue,
         safety=safety.limits(),
+        watchdogs=watchdogs,
+        alerts=alerts,
+        stop=stop,
         log=log,
         files=tuple(files),
         config_path=path,

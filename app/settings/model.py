@@ -10,19 +10,24 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.domain.alert_rules import AlertRules
 from app.domain.limits import SafetyLimits
+from app.domain.watchdog_rules import WatchLimits
 from app.settings.kinds import (
     Allowed,
     BrainUrl,
+    CountOrOff,
     ExecutorId,
     FilePath,
     Flag,
+    Hotkey,
     OptionalPath,
     Port,
     PortOrAny,
     ProxyUrl,
     Seconds,
     Secret,
+    SecretUrls,
     SigningKeys,
     Whole,
 )
@@ -90,12 +95,6 @@ class JournalSettings(_Section):
     backup_keep: Annotated[int, Whole, Field(ge=1, le=10_000), Allowed("a whole number from 1 to 10000")] = (
         Field(48, description="How many backups are kept.")
     )
-    retention_days: Annotated[
-        int,
-        Whole,
-        Field(ge=400, le=36_500),
-        Allowed("days, from 400 (shorter would forget ids that may come again) to 36500"),
-    ] = Field(400, description="How long finished commands are kept.")
 
 
 class ApiSettings(_Section):
@@ -120,6 +119,51 @@ class LogSettings(_Section):
     ] = Field("info", description="Least severity that is written.")
 
 
+class WatchdogSettings(_Section):
+    max_latency_ms: Annotated[
+        int, Whole, Field(ge=0, le=60_000), Allowed("milliseconds, a whole number to 60000; 0: off")
+    ] = Field(1000, description="Longest that a command at the terminal, or its heartbeat, may take unsaid.")
+    failures_in_a_row: CountOrOff = Field(
+        3, description="Entries that the broker refuses one after the other before it is said."
+    )
+    queue_percent: Annotated[
+        int, Whole, Field(ge=0, le=100), Allowed("percent of queue.capacity, a whole number to 100; 0: off")
+    ] = Field(80, description="How full the queue may be unsaid.")
+
+    def limits(self) -> WatchLimits:
+        return WatchLimits(self.max_latency_ms, self.failures_in_a_row, self.queue_percent)
+
+
+class AlertSettings(_Section):
+    urls: SecretUrls = Field(
+        (),
+        description="Where alerts are sent to, as Apprise addresses. From the environment or the keyring "
+        "(`medulla alerts add`) alone.",
+    )
+    minimum_level: Annotated[Literal["info", "warning", "critical"], Allowed("info, warning or critical")] = (
+        Field("warning", description="Least severity that is sent.")
+    )
+    per_code_seconds: Annotated[
+        int, Whole, Field(ge=0, le=86_400), Allowed("seconds, a whole number to 86400; 0: off")
+    ] = Field(60, description="Least time between two messages about the same thing.")
+    per_hour: Annotated[
+        int, Whole, Field(ge=0, le=1000), Allowed("a whole number to 1000; 0: as many as there are")
+    ] = Field(20, description="Most messages within an hour; a quarter of them is kept for critical ones.")
+    repeat_minutes: Annotated[
+        int, Whole, Field(ge=0, le=1440), Allowed("minutes, a whole number to 1440; 0: never")
+    ] = Field(5, description="How often critical alerts come again until they are acknowledged.")
+
+    def rules(self) -> AlertRules:
+        return AlertRules(self.minimum_level, self.per_code_seconds, self.per_hour, self.repeat_minutes)
+
+
+class StopSettings(_Section):
+    hotkey: Hotkey = Field(
+        "Ctrl+Alt+Shift+S",
+        description="Keys that stop everything on Windows, whatever window is in front; `off`: none.",
+    )
+
+
 SECTIONS: dict[str, type[BaseModel]] = {
     "brain": BrainSettings,
     "terminal": TerminalSettings,
@@ -127,11 +171,20 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "api": ApiSettings,
     "queue": QueueSettings,
     "safety": SafetySection,
+    "watchdogs": WatchdogSettings,
+    "alerts": AlertSettings,
+    "stop": StopSettings,
     "log": LogSettings,
 }
+RETIRED = {
+    "journal.retention_days": "nothing is ever taken out of the journal (docs/journal.md); delete the line",
+}
+"""Settings of earlier versions, and what became of them."""
+OUTSIDE_FILES = frozenset({"alerts.urls"})
+"""Secrets that are taken from the environment alone: not from a file, and not from the command line, which others can list."""
 DATA_FOLDER = "data_folder"
 DATA_FOLDER_ALLOWED = Allowed("a path of a folder on a disk of this machine")
-SECRET_KEYS = frozenset({"brain.api_key"})
+SECRET_KEYS = frozenset({"brain.api_key", "alerts.urls"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +208,9 @@ class Settings:
     api: ApiSettings
     queue: QueueSettings
     safety: SafetyLimits
+    watchdogs: WatchdogSettings
+    alerts: AlertSettings
+    stop: StopSettings
     log: LogSettings
     files: tuple[Path, ...]
     """Configuration files that were read, in order of precedence, lowest first."""
@@ -185,7 +241,8 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never stand in a log line."""
-        return () if self.brain.api_key is None else (self.brain.api_key.get_secret_value(),)
+        key = () if self.brain.api_key is None else (self.brain.api_key.get_secret_value(),)
+        return (*key, *(url.get_secret_value() for url in self.alerts.urls))
 
     @property
     def read_token_file(self) -> Path:

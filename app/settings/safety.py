@@ -21,6 +21,7 @@ from app.settings.kinds import (
     Sessions,
     Symbols,
 )
+from app.settings.strategies import Strategies
 
 
 class SafetySection(BaseModel):
@@ -70,6 +71,12 @@ class SafetySection(BaseModel):
     )
     stop_closes_positions: Flag = Field(
         False, description="Whether an emergency stop also closes our positions."
+    )
+    strategies: Strategies = Field(
+        (), description="Limits of single strategies, beside those of the account; the tighter one holds."
+    )
+    strategies_only: Flag = Field(
+        False, description="Refuse entries of strategies that `safety.strategies` does not name."
     )
 
     def limits(self) -> SafetyLimits:

@@ -41,7 +41,8 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...]]] = {
     "a key twice": ("api:\n  port: 1\n  port: 2\n", (":3:", "api.port", "twice")),
     "no YAML": ("api: [\n", ("is not YAML",)),
     "a list for a file": ("- 1\n", ("key: value",)),
-    "forgetting too soon": ("journal:\n  retention_days: 30\n", (":2:", "journal.retention_days", "'30'", "400")),
+    "a promise that is gone": ("journal:\n  retention_days: 400\n", (":2:", "journal.retention_days", "gone", "delete the line")),
+    "a secret in a file": ("alerts:\n  urls: tgram://123:abc/456\n", (":2:", "alerts.urls", "MEDULLA_ALERTS__URLS")),
 }  # fmt: skip
 
 

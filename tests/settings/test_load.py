@@ -240,7 +240,12 @@ WRONG: list[tuple[str, str, str]] = [
     ("terminal.answer_timeout", "0", "more than 0"),
     ("terminal.answer_timeout", "nan", "more than 0"),
     ("terminal.max_attempts", "4", "1, 2 or 3"),
-    ("journal.retention_days", "30", "from 400"),
+    ("watchdogs.max_latency_ms", "-1", "0: off"),
+    ("watchdogs.queue_percent", "101", "percent of queue.capacity"),
+    ("alerts.minimum_level", "loud", "info, warning or critical"),
+    ("alerts.repeat_minutes", "1.5", "0: never"),
+    ("stop.hotkey", "S", "at least two of"),
+    ("stop.hotkey", "Ctrl+Alt+F12", "debugger"),
     ("api.port", "-1", "0 (any free one) to 65535"),
     ("api.port", "5556", "a port that is not also terminal.stream_port"),
     ("queue.capacity", "0", "1 to 100000"),
@@ -358,6 +363,40 @@ def test_a_file_that_is_no_configuration_is_one_line(tmp_path: Path, text: str, 
     assert says in str(fault.value)
     assert str(fault.value).startswith(str(config))
     assert "\n" not in str(fault.value)
+
+
+def test_addresses_of_alerts_come_from_the_environment_alone_and_are_never_shown(tmp_path: Path) -> None:
+    address = "json://user:geheim@example.test/path"
+    settings = loaded(environ={"MEDULLA_ALERTS__URLS": f"{address}  tgram://1:abc/2"})
+    assert [url.get_secret_value() for url in settings.alerts.urls] == [address, "tgram://1:abc/2"]
+    assert address in settings.secrets
+    assert "geheim" not in repr(settings)
+    config = written(tmp_path, f"alerts:\n  urls: {address}\n")
+    for give in (lambda: loaded(config), lambda: loaded(overrides={"alerts.urls": address})):
+        with pytest.raises(ConfigurationError, match="MEDULLA_ALERTS__URLS") as fault:
+            give()
+        assert "geheim" not in str(fault.value)
+    with pytest.raises(ConfigurationError) as fault:
+        loaded(environ={"MEDULLA_ALERTS__URLS": "geheim"})
+    assert "alerts.urls" in str(fault.value)
+    assert "geheim" not in str(fault.value)
+
+
+def test_a_setting_that_is_gone_says_what_became_of_it(tmp_path: Path) -> None:
+    config = written(tmp_path, "journal:\n  retention_days: 400\n")
+    with pytest.raises(ConfigurationError, match=r"journal\.retention_days: this setting is gone"):
+        loaded(config)
+
+
+def test_the_hotkey_is_written_one_way_and_may_be_off() -> None:
+    def hotkey(text: str) -> str:
+        return loaded(environ={"MEDULLA_STOP__HOTKEY": text}).stop.hotkey
+
+    assert (hotkey("shift + control+f5"), hotkey("OFF"), hotkey("")) == (
+        "Ctrl+Shift+F5",
+        "off",
+        "Ctrl+Alt+Shift+S",
+    )
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
