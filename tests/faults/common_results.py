@@ -1,0 +1,50 @@
+"""What a campaign leaves behind for the report: one JSON file each, numbers and words, no judgement.
+
+`NAME.json` in a folder: {name, tried, found, seconds, seed, negative_controls:[{name, caught_by, seed}], notes}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Control:
+    """A build without one safeguard, and the check that noticed. `caught_by` empty: nothing did."""
+
+    name: str
+    caught_by: str
+    seed: int
+
+
+@dataclass
+class Result:
+    """One campaign's numbers."""
+
+    name: str
+    tried: Mapping[str, Any]
+    found: Mapping[str, Any]
+    seconds: float
+    seed: int
+    negative_controls: list[Control] = field(default_factory=list)
+    notes: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def write_result(folder: Path, result: Result) -> Path:
+    """Replace `NAME.json`; controls and notes of an earlier run stay if this one brings none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{result.name}.json"
+    content = result.as_json()
+    if file.exists():
+        earlier = json.loads(file.read_text("utf-8"))
+        for name in ("negative_controls", "notes"):
+            content[name] = content[name] or earlier.get(name) or content[name]
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return file

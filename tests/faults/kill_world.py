@@ -1,0 +1,213 @@
+"""A world of the end-to-end tests whose executors come from a warm nursery, so that a restart takes a third of a second.
+
+Starting and ending only; what a campaign does with it and what it expects stand in the campaigns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tests.end_to_end.harness import PATIENCE, World, clean_environment
+from tests.end_to_end.scripted_brain import Manners
+
+from .kill_points import KILL, Point
+
+POLL = 0.005
+"""Seconds between two looks at what nobody announces."""
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class ForkedExecutor:
+    """One executor's process: how to hurt it, and how it ended."""
+
+    def __init__(self, pid: int, output: Path) -> None:
+        self.pid = pid
+        self.output = output
+        self.ended = threading.Event()
+        self.code: int | None = None
+        """Exit code; negative: the signal that ended it."""
+
+    @property
+    def alive(self) -> bool:
+        return not self.ended.is_set()
+
+    def signal(self, number: int) -> None:
+        """Nothing, if it is gone already."""
+        if self.alive:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.signal(KILL)
+        self.wait()
+
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    def wait(self, timeout: float = PATIENCE) -> int | None:
+        """Its exit code once it has ended. Raises AssertionError if it does not."""
+        if not self.ended.wait(timeout):
+            raise AssertionError(f"executor {self.pid} did not end within {timeout:.0f} s\n{self.words()}")
+        return self.code
+
+    def end(self) -> int | None:
+        """Ask it to end in order, and insist."""
+        self.thaw()
+        self.signal(signal.SIGTERM)
+        if not self.ended.wait(PATIENCE):
+            self.kill()
+        return self.code
+
+    def words(self, most: int = 25) -> str:
+        lines = self.output.read_text("utf-8", "replace").splitlines() if self.output.exists() else []
+        return "\n".join(line[:500] for line in lines[-most:])
+
+    def said(self, event: str) -> bool:
+        """Whether its log has that event by now."""
+        return any(f'"event": "{event}"' in line for line in self.words(10_000).splitlines())
+
+
+class Nursery:
+    """Forks executors; one for a world, or shared by worlds."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._born: queue.Queue[int] = queue.Queue()
+        self._living: dict[int, ForkedExecutor] = {}
+        self._unclaimed: dict[int, int] = {}
+        self._lock = threading.Lock()
+        self._count = 0
+        with (folder / "nursery.stderr").open("ab") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.kill_executor"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=ROOT,
+                env=clean_environment(folder),
+            )
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, name="nursery", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for raw in self.process.stdout:
+            line = json.loads(raw)
+            match line["event"]:
+                case "ready":
+                    self._ready.set()
+                case "forked":
+                    self._born.put(line["pid"])
+                case "ended":
+                    with self._lock:
+                        child = self._living.pop(line["pid"], None)
+                        if child is None:
+                            self._unclaimed[line["pid"]] = line["code"]
+                        else:
+                            child.code = line["code"]
+                            child.ended.set()
+
+    def bear(self, config: Path, environment: Mapping[str, str], **order: Any) -> ForkedExecutor:
+        """Fork an executor with these settings; `order`: see kill_executor.py."""
+        assert self._ready.wait(PATIENCE), "the nursery did not start"
+        assert self.process.stdin is not None
+        self._count += 1
+        output = self._folder / f"executor.{self._count:05d}.out"
+        told = {"config": str(config), "environment": dict(environment), "output": str(output), **order}
+        self.process.stdin.write(json.dumps(told).encode() + b"\n")
+        self.process.stdin.flush()
+        pid = self._born.get(timeout=PATIENCE)
+        child = ForkedExecutor(pid, output)
+        with self._lock:
+            code = self._unclaimed.pop(pid, None)
+            if code is None:
+                self._living[pid] = child
+        if code is not None:
+            child.code = code
+            child.ended.set()
+        return child
+
+    def close(self) -> None:
+        with self._lock:
+            living = list(self._living.values())
+        for child in living:
+            child.thaw()
+            child.kill()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+class FaultWorld(World):
+    """A simulated terminal, a scripted brain in this process, and executors that come and go."""
+
+    def __init__(
+        self, folder: Path, *, manners: Manners | None = None, nursery: Nursery | None = None
+    ) -> None:
+        """`nursery`: one that other worlds use too; its owner closes it."""
+        super().__init__(folder, manners=manners)
+        self._own_nursery = nursery is None
+        self.nursery = nursery or Nursery(folder / "executors")
+        self.forked: list[ForkedExecutor] = []
+        self._read = 0
+
+    def begin(self, *, terminal: Iterable[str] = (), **settings: Any) -> None:
+        """Terminal and brain, and the executor's settings; no executor yet."""
+        self.brain.open()
+        self.start_terminal(*terminal)
+        self.configure(log={"level": "warning"}, **settings)
+
+    def fork(self, *, point: Point | None = None, config: Path | None = None, **order: Any) -> ForkedExecutor:
+        """A new executor. `order`: nth, linger, weakened, quick, clock."""
+        if point is not None:
+            order["point"] = str(point)
+        child = self.nursery.bear(
+            config or self.config, {"MEDULLA_BRAIN__API_KEY": self.brain.api_key}, **order
+        )
+        self.forked.append(child)
+        return child
+
+    def wait_for_state(self, session: int, child: ForkedExecutor, *, timeout: float = 2 * PATIENCE) -> bool:
+        """Whether a session after `session` has told its STATE before the executor died. Raises AssertionError for neither."""
+        for _ in range(int(timeout / POLL)):
+            if self.state_of(session):
+                return True
+            if child.ended.wait(POLL):
+                return False
+        raise AssertionError(f"neither STATE nor the end of the executor\n{child.words()}")
+
+    def state_of(self, session: int) -> bool:
+        """Whether a session after `session` has told its STATE; every message is looked at once."""
+        messages = self.brain.messages
+        while self._read < len(messages):
+            message = messages[self._read]
+            if message.session > session and message.body["type"] == "STATE":
+                return True
+            self._read += 1
+        return False
+
+    def close(self) -> None:
+        for child in self.forked:
+            child.thaw()
+            child.kill()
+        if self._own_nursery:
+            self.nursery.close()
+        super().close()
