@@ -221,6 +221,8 @@ class StatusModel(Model):
     latencies: tuple[LatencyModel, ...]
     counters: CountersModel
     unsigned_allowed: bool
+    server_utc_offset: int | None = None
+    """Seconds that the broker's wall clock is ahead of UTC; None: not known yet."""
     warnings: tuple[str, ...] = ()
     """What is wrong with the configuration, one line each."""
 

@@ -272,6 +272,7 @@ class OperatorSide:
             latencies=core.latencies.views(),
             counters=core.tally.counters(received=core.inbox.received, duplicates=core.inbox.duplicates),
             unsigned_allowed=core.options.unsigned_allowed,
+            server_utc_offset=book.server_utc_offset if account is not None else None,
         )
 
     def _links(self) -> tuple[LinkView, ...]:

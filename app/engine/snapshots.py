@@ -163,6 +163,8 @@ class EngineSnapshot:
     counters: Counters
     unsigned_allowed: bool
     """A warning: commands need no signature."""
+    server_utc_offset: int | None = None
+    """Seconds that the broker's wall clock is ahead of UTC; None: no terminal has said so yet."""
     alerts: tuple[AlertView, ...] = ()
     """Newest first, at most 200."""
     alert_targets: tuple[TargetView, ...] = ()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-from enum import Enum
 from functools import lru_cache
+from typing import ClassVar
 
 MINUS = "−"
 SPACE = "\u00a0"
@@ -13,11 +14,26 @@ SPACE = "\u00a0"
 NONE = "–"
 
 
-class Zone(Enum):
+@dataclass(frozen=True, slots=True)
+class Zone:
     """In whose time moments are shown."""
 
-    LOCAL = "local"
-    UTC = "UTC"
+    name: str
+    """`local`, `UTC` or `broker`."""
+    offset: int | None = None
+    """Seconds ahead of UTC; None: as this machine has it."""
+
+    LOCAL: ClassVar[Zone]
+    UTC: ClassVar[Zone]
+
+    @classmethod
+    def broker(cls, offset: int) -> Zone:
+        """The wall clock of the broker's server, by which its day and its sessions are counted."""
+        return cls("broker", offset)
+
+
+Zone.LOCAL = Zone("local")
+Zone.UTC = Zone("UTC", 0)
 
 
 def number(value: Decimal, places: int | None = None, *, signed: bool = False) -> str:
@@ -89,7 +105,7 @@ def span(seconds: float) -> str:
 
 
 def in_zone(moment: datetime, zone: Zone) -> datetime:
-    return moment.astimezone(UTC) if zone is Zone.UTC else moment.astimezone()
+    return moment.astimezone(None if zone.offset is None else timezone(timedelta(seconds=zone.offset)))
 
 
 def clock(moment: datetime, zone: Zone, *, fine: bool = False) -> str:

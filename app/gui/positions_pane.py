@@ -16,10 +16,10 @@ from app.gui.theme import Theme
 from app.gui.trade_columns import (
     ORDERS,
     POSITIONS,
+    Openers,
     OrderFacts,
     PositionFacts,
     SymbolDigits,
-    commands_by_ticket,
 )
 
 
@@ -43,6 +43,7 @@ class PositionsPane(TablePane):
         )
         self._rows = RowMaker(POSITIONS, PositionFacts)
         self._digits = SymbolDigits()
+        self._openers = Openers()
         self._foot = self.foot()
         self.close_tool = self.add_tool("Close…  (Del)", "Close the chosen position, or a part of it")
         self.change_tool = self.add_tool(
@@ -58,7 +59,7 @@ class PositionsPane(TablePane):
         self.set_title(f"Positions  {len(picture.positions)}" if picture.positions else "Positions")
 
     def draw(self, picture: SnapshotModel) -> None:
-        commands = commands_by_ticket(picture)
+        commands = self._openers.of(picture)
         self._digits.look(picture)
         rows = []
         for position in picture.positions:
@@ -116,6 +117,7 @@ class OrdersPane(TablePane):
         )
         self._rows = RowMaker(ORDERS, OrderFacts)
         self._digits = SymbolDigits()
+        self._openers = Openers()
         self.zone = zone
         self.cancel_tool = self.add_tool("Cancel  (Del)", "Cancel the chosen order")
         self.change_tool = self.add_tool("Change…  (F2)", "Price and stops of the chosen order")
@@ -129,7 +131,7 @@ class OrdersPane(TablePane):
         self.set_title(f"Orders  {len(picture.orders)}" if picture.orders else "Orders")
 
     def draw(self, picture: SnapshotModel) -> None:
-        commands = commands_by_ticket(picture)
+        commands = self._openers.of(picture)
         self._digits.look(picture)
         quotes = {quote.symbol: quote for quote in picture.quotes}
         rows = []

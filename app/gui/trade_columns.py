@@ -13,15 +13,25 @@ from app.gui.rows import Cell, Column
 from app.gui.tones import Tone
 
 
-def commands_by_ticket(picture: SnapshotModel) -> dict[str, CommandModel]:
-    """Which command opened what, as far back as the engine shows."""
-    return {
-        command.result.ticket: command
-        for command in reversed(picture.commands)
-        if command.action in {"OPEN_POSITION", "PLACE_ORDER"}
-        and command.result is not None
-        and command.result.ticket is not None
-    }
+class Openers:
+    """Which command opened what, as far back as the engine shows. Looked through again only when the commands are others."""
+
+    def __init__(self) -> None:
+        self._commands: tuple[CommandModel, ...] = ()
+        self._by_ticket: dict[str, CommandModel] = {}
+
+    def of(self, picture: SnapshotModel) -> dict[str, CommandModel]:
+        """By ticket."""
+        if picture.commands is not self._commands:
+            self._commands = picture.commands
+            self._by_ticket = {
+                command.result.ticket: command
+                for command in reversed(picture.commands)
+                if command.action in {"OPEN_POSITION", "PLACE_ORDER"}
+                and command.result is not None
+                and command.result.ticket is not None
+            }
+        return self._by_ticket
 
 
 class SymbolDigits:
