@@ -174,6 +174,8 @@ class World:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.brain = ScriptedBrain(manners)
+        self.executor_module = "app"
+        """What `python -m` starts as the executor."""
         self.processes: list[Process] = []
         self._ports: Line = {}
         self._settings: dict[str, Any] = {}
@@ -262,6 +264,7 @@ class World:
         self.executor = self.process(
             "executor", "run", "--headless", "--config", str(self.config), "--exit-with-parent", *options,
             environment={"MEDULLA_BRAIN__API_KEY": self.brain.api_key, **(environment or {})},
+            module=self.executor_module,
         )  # fmt: skip
         if ready:
             self.executor.said("ready")

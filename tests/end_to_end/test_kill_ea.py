@@ -32,6 +32,7 @@ class MakeEaWorld(MakeWorld):
 
     def __call__(self, manners: Manners | None = None) -> EaWorld:
         world = EaWorld(self._folder / f"world{len(self.made)}", self._front, manners=manners)
+        world.executor_module = "tests.end_to_end.impatient"
         self.made.append(world)
         return world
 

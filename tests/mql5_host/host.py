@@ -181,7 +181,7 @@ class HostTerminal:
         if self._process.poll() is None and self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            code = self._process.wait(10)
+            code = self._process.wait(30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait(10)
