@@ -6,7 +6,7 @@ Only SELECT. Records of commands are replayed from their events, never read from
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -24,9 +24,11 @@ from app.domain.command_states import TRANSITIONS
 from app.domain.errors import IllegalTransition, JournalDamaged
 from app.domain.results import Outcome
 from app.domain.trading_state import TradingStatus
-from app.domain.values import CommandId
+from app.domain.values import CommandId, Ticket
 from app.engine.ports import JournalRow, OutboxItem
 
+_MOST_NAMES = 500
+"""In one IN list: SQLite takes a limited number of variables."""
 _COMMAND_KINDS = frozenset(kind.__name__ for arrows in TRANSITIONS.values() for kind in arrows)
 _ALERT_KINDS = (ev.AlertRaised.__name__, ev.AlertAcknowledged.__name__)
 _ALERTS_WITHIN = 50_000
@@ -116,8 +118,21 @@ def last_equity(connection: Connection, account: str) -> ev.EquitySampled | None
     table = equity_samples.c
     query = select(equity_samples).where(table.account == account).order_by(table.seq.desc()).limit(1)
     row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _sampled(row)
+
+
+def equity_since(connection: Connection, account: str, since: datetime) -> tuple[ev.EquitySampled, ...]:
+    """Samples of an account from `since` on, oldest first."""
+    table = equity_samples.c
+    query = (
+        select(equity_samples)
+        .where(table.account == account, table.at >= stamp(since))
+        .order_by(table.seq)
+    )
+    return tuple(_sampled(row) for row in connection.execute(query))
+
+
+def _sampled(row: Row[Any]) -> ev.EquitySampled:
     return ev.EquitySampled(
         at=instant(row.at),
         account=row.account,
@@ -189,6 +204,26 @@ def limits_in_force(connection: Connection) -> Mapping[str, str] | None:
     if not isinstance(event, ev.LimitsInForce):
         raise JournalDamaged("the limits in force cannot be read")
     return {limit.name: limit.value for limit in event.limits}
+
+
+def strategies(
+    connection: Connection, tags: Collection[str], tickets: Collection[Ticket]
+) -> tuple[Mapping[str, str], Mapping[Ticket, str]]:
+    """Strategy by tag and by result ticket. Neither has an index of its own: asked once after a start, not for each trade."""
+    table = commands.c
+    by_tag: dict[str, str] = {}
+    by_ticket: dict[Ticket, str] = {}
+    entries = table.action.in_(("OPEN_POSITION", "PLACE_ORDER"))
+    query = select(table.strategy_id, table.tag, table.result_ticket)
+    for column, wanted in ((table.tag, list(tags)), (table.result_ticket, [str(one) for one in tickets])):
+        for start in range(0, len(wanted), _MOST_NAMES):
+            some = column.in_(wanted[start : start + _MOST_NAMES])
+            for row in connection.execute(query.where(table.strategy_id.is_not(None), entries, some)):
+                if row.tag is not None:
+                    by_tag[row.tag] = row.strategy_id
+                if row.result_ticket is not None:
+                    by_ticket[Ticket(row.result_ticket)] = row.strategy_id
+    return by_tag, by_ticket
 
 
 def rows(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ from app.domain.command_record import CommandRecord
 from app.domain.errors import JournalFailed
 from app.domain.events import CommandReceived, EquitySampled, Event
 from app.domain.trading_state import TradingStatus
-from app.domain.values import CommandId
+from app.domain.values import CommandId, Ticket
 from app.engine.ports import JournalRow, OutboxItem
 
 T = TypeVar("T")
@@ -173,6 +173,9 @@ class SqliteJournal:
     async def last_equity(self, account: str) -> EquitySampled | None:
         return await self._ask(lambda connection: queries.last_equity(connection, account))
 
+    async def equity_since(self, account: str, since: datetime) -> tuple[EquitySampled, ...]:
+        return await self._ask(lambda connection: queries.equity_since(connection, account, since))
+
     async def last_status(self) -> TradingStatus | None:
         return await self._ask(queries.last_status)
 
@@ -187,6 +190,11 @@ class SqliteJournal:
 
     async def limits_in_force(self) -> Mapping[str, str] | None:
         return await self._ask(queries.limits_in_force)
+
+    async def strategies(
+        self, tags: Collection[str], tickets: Collection[Ticket]
+    ) -> tuple[Mapping[str, str], Mapping[Ticket, str]]:
+        return await self._ask(lambda connection: queries.strategies(connection, tags, tickets))
 
     async def rows(
         self, *, after: int = 0, limit: int = 500, command_id: CommandId | None = None

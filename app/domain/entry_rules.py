@@ -178,10 +178,17 @@ def margin(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal |
 # ------------------------------------------------------------------ entries: losses and throttles
 
 
-def tripped_limits(_command: TradeCommand, view: View, _limits: SafetyLimits) -> Refusal | None:
-    """A limit that latched refuses entries until a person re-enables it, whatever the figures say by then."""
+def tripped_limits(command: TradeCommand, view: View, _limits: SafetyLimits) -> Refusal | None:
+    """A limit that latched refuses entries until a person re-enables it, whatever the figures say by then.
+
+    A strategy's own limit (`daily_loss:strategy`) refuses that strategy's entries only.
+    """
     for name, why in view.tripped.items():
-        return Refusal(CODES_OF_LATCHES[name], f"{why} (latched; a person must re-enable '{name}')")
+        kind, _, strategy = name.partition(":")
+        if not strategy or strategy == command.strategy_id:
+            # A name that only another version knows still latches.
+            code = CODES_OF_LATCHES.get(kind, "REPEAT_THROTTLE")
+            return Refusal(code, f"{why} (latched; a person must re-enable '{name}')")
     return None
 
 

@@ -6,6 +6,7 @@ on who may change what.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import time
@@ -13,12 +14,13 @@ from decimal import Decimal
 from typing import Any
 
 from app.domain.errors import InvalidValue
-from app.domain.limits import OnBrainLost, SafetyLimits, Session
+from app.domain.limits import OnBrainLost, SafetyLimits, Session, StrategyLimits
 from app.domain.values import Symbol, decimal
 
 OFF = "off"
 ALL_SYMBOLS = "all"
 ALWAYS = "always"
+NO_STRATEGIES = "none"
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = 24 * 60
 _WEEK = 7 * _DAY
@@ -53,7 +55,8 @@ def compare(old: SafetyLimits, new: SafetyLimits) -> tuple[LimitChange, ...]:
     for name, kind in _KINDS.items():
         before, after = getattr(old, name), getattr(new, name)
         if before != after:
-            found.append(LimitChange(name, kind.text(before), kind.text(after), kind.loosens(before, after)))
+            looser = kind.loosens(before, after) or _admits_a_strategy(name, before, new)
+            found.append(LimitChange(name, kind.text(before), kind.text(after), looser))
     return tuple(found)
 
 
@@ -74,11 +77,12 @@ def compare_with_texts(old: Mapping[str, str], new: SafetyLimits) -> tuple[Limit
         after = getattr(new, name)
         try:
             before = kind.read(old[name])
-        except (InvalidValue, ValueError, KeyError):
+        except (InvalidValue, ValueError, KeyError, TypeError, AttributeError):
             found.append(LimitChange(name, old[name], kind.text(after), True))
             continue
         if before != after:
-            found.append(LimitChange(name, old[name], kind.text(after), kind.loosens(before, after)))
+            looser = kind.loosens(before, after) or _admits_a_strategy(name, before, new)
+            found.append(LimitChange(name, old[name], kind.text(after), looser))
     return tuple(found)
 
 
@@ -190,6 +194,61 @@ _BRAIN_LOST = _Kind(
     lambda old, new: _BRAIN_LOST_ORDER.index(new) > _BRAIN_LOST_ORDER.index(old),
 )
 
+_STRATEGY_KINDS: dict[str, _Kind] = {
+    "allowed_symbols": _SYMBOLS,
+    "max_volume_per_order": _AMOUNT,
+    "max_volume_total": _AMOUNT,
+    "max_positions": _COUNT,
+    "max_orders_per_minute": _COUNT,
+    "max_daily_loss": _AMOUNT,
+}
+
+
+def _strategies_text(strategies: tuple[StrategyLimits, ...]) -> str:
+    """JSON: the names of strategies are the brain's, and may hold anything."""
+    if not strategies:
+        return NO_STRATEGIES
+    groups = {
+        own.name: {
+            name: kind.text(value)
+            for name, kind in _STRATEGY_KINDS.items()
+            if (value := getattr(own, name)) is not None and value != frozenset()
+        }
+        for own in strategies
+    }
+    return json.dumps(groups, ensure_ascii=False, sort_keys=True)
+
+
+def _read_strategies(text: str) -> tuple[StrategyLimits, ...]:
+    if text == NO_STRATEGIES:
+        return ()
+    return tuple(
+        StrategyLimits(name, **{key: _STRATEGY_KINDS[key].read(value) for key, value in group.items()})
+        for name, group in json.loads(text).items()
+    )
+
+
+def _strategies_loosen(old: tuple[StrategyLimits, ...], new: tuple[StrategyLimits, ...]) -> bool:
+    """One that lost its limits, or has a looser one."""
+    later = {own.name: own for own in new}
+    for own in old:
+        after = later.get(own.name)
+        if after is None or any(
+            kind.loosens(getattr(own, name), getattr(after, name)) for name, kind in _STRATEGY_KINDS.items()
+        ):
+            return True
+    return False
+
+
+def _admits_a_strategy(name: str, before: Any, new: SafetyLimits) -> bool:
+    """While only named strategies may trade, a further name lets more through."""
+    if name != "strategies" or not new.strategies_only:
+        return False
+    return bool({own.name for own in new.strategies} - {own.name for own in before})
+
+
+_STRATEGIES = _Kind(_strategies_text, _read_strategies, _strategies_loosen)
+
 _KINDS: dict[str, _Kind] = {
     "allowed_symbols": _SYMBOLS,
     "max_volume_per_order": _AMOUNT,
@@ -213,9 +272,13 @@ _KINDS: dict[str, _Kind] = {
     "max_quote_age": _AMOUNT,
     "on_brain_lost": _BRAIN_LOST,
     "stop_closes_positions": _GUARD,
+    "strategies": _STRATEGIES,
+    "strategies_only": _GUARD,
 }
 
-_forgotten = {field.name for field in fields(SafetyLimits)} ^ _KINDS.keys()
+_forgotten = ({field.name for field in fields(SafetyLimits)} ^ _KINDS.keys()) | (
+    {field.name for field in fields(StrategyLimits)} ^ (_STRATEGY_KINDS.keys() | {"name"})
+)
 if _forgotten:
     # A limit without a direction could be loosened unseen: better that nothing starts.
     raise TypeError(f"limits whose direction is not said here: {sorted(_forgotten)}")

@@ -31,6 +31,20 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class StrategyLimits:
+    """What one strategy may do, beside the limits of the account: the tighter of the two holds. None or empty: not limited."""
+
+    name: str
+    """The `strategyId` of its commands."""
+    allowed_symbols: frozenset[Symbol] = field(default_factory=frozenset)
+    max_volume_per_order: Decimal | None = None
+    max_volume_total: Decimal | None = None
+    max_positions: int | None = None
+    max_orders_per_minute: int | None = None
+    max_daily_loss: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SafetyLimits:
     """Names are those of the settings under `safety`."""
 
@@ -59,3 +73,10 @@ class SafetyLimits:
     """Seconds; an entry on an older quote is refused."""
     on_brain_lost: OnBrainLost = OnBrainLost.HOLD
     stop_closes_positions: bool = False
+    strategies: tuple[StrategyLimits, ...] = ()
+    strategies_only: bool = False
+    """Entries of a strategy that is not named in `strategies` are refused."""
+
+    def strategy(self, name: str | None) -> StrategyLimits | None:
+        """The limits of one strategy; None: it has none of its own."""
+        return next((own for own in self.strategies if own.name == name), None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.domain import entry_rules
+from app.domain import entry_rules, strategy_rules
 from app.domain.broker_rules import stops_fit, volume_fits
 from app.domain.commands import (
     UNCHANGED,
@@ -111,14 +111,20 @@ _RULES: dict[CommandClass, tuple[Rule, ...]] = {
         entry_rules.brain_link,
         entry_rules.tripped_limits,
         entry_rules.symbol_allowed,
+        strategy_rules.strategy_known,
+        strategy_rules.symbol_allowed,
         entry_rules.symbol_tradable,
         entry_rules.symbol_in_doubt,
         entry_rules.quote_known,
         entry_rules.session_hours,
         entry_rules.entry_volume,
         entry_rules.exposure,
+        strategy_rules.volume,
+        strategy_rules.exposure,
         entry_rules.position_count,
+        strategy_rules.position_count,
         entry_rules.daily_loss,
+        strategy_rules.daily_loss,
         entry_rules.drawdown,
         entry_rules.failures,
         entry_rules.repetition,

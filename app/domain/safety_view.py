@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -31,6 +31,7 @@ class InFlight:
 
     symbol: Symbol
     volume: Decimal
+    strategy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +62,7 @@ class View:
     """Entries with the same symbol, side, kind and volume within the last 60 s, this one not counted."""
     tripped: Mapping[str, str]
     """Limits that latched -> why."""
+    owners: Mapping[Ticket, str] = field(default_factory=dict)
+    """Positions and pending orders -> the strategy that opened them, where that is known."""
+    strategy_profit: Decimal | None = None
+    """Result of the broker's day of the command's own strategy; None: not known, or it has no limit for it."""

@@ -289,6 +289,7 @@ class CommandProcessor:
     def _answered(self, item: CommandInHand, execution: Execution) -> None:
         item.answered = self._clock.monotonic()
         self._under_way.pop(item.command_id, None)
+        self._gate.belongs(item.command, execution)
         if execution.state is ExecutionState.UNKNOWN:
             # It keeps counting as exposure, and entries on its symbol wait, until it is settled.
             self._gate.in_doubt(item.command_id, item.symbol)

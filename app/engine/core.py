@@ -12,11 +12,14 @@ from pathlib import Path
 
 from app.domain.alert_rules import AlertRules
 from app.domain.command_states import CommandState
-from app.domain.errors import JournalFailed
+from app.domain.commands import CommandClass
+from app.domain.errors import JournalFailed, TerminalUnavailable
 from app.domain.events import AlertRaised, Event, LimitTripped
 from app.domain.limits import SafetyLimits
+from app.domain.market import TradeEvent
 from app.domain.results import CommandResult, Outcome
 from app.domain.trading_state import Actor, TradingState
+from app.domain.values import CommandId
 from app.engine.alerts import AlertDesk
 from app.engine.book import Book
 from app.engine.broker import Broker
@@ -211,8 +214,28 @@ class EngineCore:
     def adopt_limits(self, limits: SafetyLimits) -> None:
         """New limits for everything that reads them, at once. Whoever calls has journalled them."""
         self.stop.close_by_default(limits.stop_closes_positions)
+        unknown = not self.gate.strategies.wanted
         self.gate.apply(limits)
         self.bus.mark("limits")
+        if unknown and self.gate.strategies.wanted and self.ready:
+            self.keeper.spawn("strategies", self._recall_strategies_now())
+
+    async def recall_strategies(self) -> None:
+        """Whose is what is open, and what each strategy made today. Raises TerminalUnavailable."""
+        await self.gate.strategies.recall(self.clock.now(), self.journal.strategies, self.broker.history)
+
+    async def _recall_strategies_now(self) -> None:
+        try:
+            await self.recall_strategies()
+        except TerminalUnavailable:
+            return  # the next reconciliation asks again
+
+    def strategy_behind(self, event: TradeEvent) -> str | None:
+        """The strategy whose entry made this event; None: none, or not known."""
+        item = self.desk.get(CommandId(event.command_id)) if event.command_id else None
+        if item is None or item.command.command_class is not CommandClass.ENTRY:
+            return None
+        return item.command.strategy_id
 
     # ------------------------------------------------------------ hooks of the parts
 

@@ -165,7 +165,7 @@ class Inbox:
             return state
         if self._processor.full:
             return Refusal("QUEUE_FULL", f"{self._processor.depth} commands wait already (queue.capacity)")
-        return self._gate.rate(command)
+        return self._gate.stranger(command) or self._gate.rate(command)
 
     def _received(self, message: TradeCommand | UnreadableCommand, arrival: Arrival) -> CommandReceived:
         command = message if isinstance(message, TradeCommand) else None

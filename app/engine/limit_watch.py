@@ -10,8 +10,10 @@ from decimal import Decimal
 
 from app.domain.entry_rules import daily_loss_limit, drawdown_percent
 from app.domain.limit_gauges import Gauge, Level, WarningBell, explanation, level
+from app.domain.limits import StrategyLimits
 from app.domain.market import PendingOrder, Position
 from app.domain.safety_view import InFlight
+from app.domain.strategy_rules import held_by
 from app.domain.values import Symbol
 from app.engine.book import Book
 from app.engine.safety import SafetyGate
@@ -100,7 +102,40 @@ def gauges(gate: SafetyGate, book: Book, now: float) -> tuple[Gauge, ...]:
                 money,
             )
         )
+    for own in limits.strategies:
+        found += _strategy_gauges(own, gate, book, now, money)
     return tuple(found)
+
+
+def _strategy_gauges(
+    own: StrategyLimits, gate: SafetyGate, book: Book, now: float, money: str
+) -> list[Gauge]:
+    """Only what is limited for this strategy; `setting` is that of the whole group."""
+    found = []
+    key = f"strategies.{own.name}"
+    lots, count = held_by(own.name, book.positions, book.orders, gate.in_flight, gate.strategies.owners)
+    if own.max_daily_loss is not None:
+        profit = gate.strategy_profit(own.name)
+        loss = max(NONE, -profit) if profit is not None else NONE
+        found.append(
+            Gauge(f"daily_loss:{own.name}", f"{key}.max_daily_loss", loss, own.max_daily_loss, money)
+        )
+    if own.max_positions is not None:
+        found.append(_count(f"positions:{own.name}", f"{key}.max_positions", count, own.max_positions))
+    if own.max_volume_total is not None:
+        found.append(
+            Gauge(f"exposure:{own.name}", f"{key}.max_volume_total", lots, own.max_volume_total, "lots")
+        )
+    if own.max_orders_per_minute is not None:
+        found.append(
+            _count(
+                f"orders_per_minute:{own.name}",
+                f"{key}.max_orders_per_minute",
+                gate.strategy_orders(own.name, now),
+                own.max_orders_per_minute,
+            )
+        )
+    return found
 
 
 def _count(name: str, setting: str, now: int, limit: int | None, of: str = "") -> Gauge:

@@ -6,7 +6,7 @@ Ports speak domain types. An adapter is named for the one outside thing it stand
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -19,7 +19,7 @@ from app.domain.events import EquitySampled, Event
 from app.domain.market import Account, PendingOrder, Position, Quote, TradeEvent
 from app.domain.results import CommandResult
 from app.domain.trading_state import TradingStatus
-from app.domain.values import CommandId, Symbol
+from app.domain.values import CommandId, Symbol, Ticket
 from app.engine.broker import LinkState
 from app.engine.snapshots import TargetView
 
@@ -275,6 +275,9 @@ class Journal(Protocol):
 
     async def last_equity(self, account: str) -> EquitySampled | None: ...
 
+    async def equity_since(self, account: str, since: datetime) -> tuple[EquitySampled, ...]:
+        """The account's samples from `since` on, oldest first."""
+
     async def last_status(self) -> TradingStatus | None:
         """The trading state as last journalled; None in a new journal."""
 
@@ -289,6 +292,11 @@ class Journal(Protocol):
 
     async def limits_in_force(self) -> Mapping[str, str] | None:
         """All limits as last journalled, name -> text; None: never."""
+
+    async def strategies(
+        self, tags: Collection[str], tickets: Collection[Ticket]
+    ) -> tuple[Mapping[str, str], Mapping[Ticket, str]]:
+        """Whose entries these were: strategy by broker-comment tag, and by the ticket that an entry's result named."""
 
     async def rows(
         self, *, after: int = 0, limit: int = 500, command_id: CommandId | None = None

@@ -176,6 +176,7 @@ class Reconciliation:
         decision = settle(item.record, finding, session=self._broker.session_id, expired=expired, now=now)
         match decision:
             case Settled(execution):
+                self._gate.belongs(item.command, execution)
                 event = event_of(item, execution, at=now, now=self._clock.monotonic(), reconciled=True)
                 self._close(item)
                 self._processor.finish(item, event)

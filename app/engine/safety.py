@@ -19,10 +19,13 @@ from app.domain.limits import SafetyLimits
 from app.domain.market import TradeEvent
 from app.domain.safety_rules import check, trading_state
 from app.domain.safety_view import InFlight, Refusal, View
+from app.domain.strategy_rules import daily_loss_reached as strategy_loss_reached
+from app.domain.strategy_rules import unknown_strategy
 from app.domain.trading_state import TradingState
 from app.domain.values import CommandId, Symbol, Ticket
 from app.engine.book import Book
 from app.engine.ports import Clock
+from app.engine.strategy_book import StrategyBook
 
 _REPEAT_SPAN = 60.0
 
@@ -91,6 +94,8 @@ class SafetyGate:
         self.consecutive_failures = 0
         self.tripped: dict[str, str] = {}
         self.day: EquityDay | None = None
+        self.strategies = StrategyBook(book, lambda: self.limits)
+        self._strategy_rates: dict[str, RateWindow] = {}
 
     def apply(self, limits: SafetyLimits) -> None:
         """New limits, in force from the next look on: also for what waits and for what was journalled but not sent."""
@@ -110,6 +115,7 @@ class SafetyGate:
     def rate(self, command: TradeCommand) -> Refusal | None:
         """Orders per second and minute. All commands are counted; exits are never refused for it."""
         now = self._clock.monotonic()
+        own = self._strategy_rate(command.strategy_id)
         if command.command_class is not CommandClass.EXIT:
             for window, span in ((self.per_second, "second"), (self.per_minute, "minute")):
                 if window.full(now):
@@ -117,9 +123,32 @@ class SafetyGate:
                         "RATE_LIMITED",
                         f"{window.limit} commands in the last {span} (safety.max_orders_per_{span})",
                     )
-        self.per_second.add(now)
-        self.per_minute.add(now)
+            if own is not None and own.full(now):
+                return Refusal(
+                    "RATE_LIMITED",
+                    f"{own.limit} commands of strategy {command.strategy_id} in the last minute (its max_orders_per_minute)",
+                )
+        for counted in (self.per_second, self.per_minute, own):
+            if counted is not None:
+                counted.add(now)
         return None
+
+    def stranger(self, command: TradeCommand) -> Refusal | None:
+        """An entry of a strategy that may not trade here."""
+        return unknown_strategy(command, self.limits) if command.command_class is CommandClass.ENTRY else None
+
+    def _strategy_rate(self, strategy: str | None) -> RateWindow | None:
+        own = self.limits.strategy(strategy)
+        if own is None or own.max_orders_per_minute is None:
+            return None
+        window = self._strategy_rates.setdefault(own.name, RateWindow(own.max_orders_per_minute, 60.0))
+        window.limit = own.max_orders_per_minute
+        return window
+
+    def strategy_orders(self, strategy: str, now: float) -> int:
+        """Commands of a strategy within the last minute, as far as they are limited."""
+        window = self._strategy_rates.get(strategy)
+        return window.count(now) if window is not None else 0
 
     # ---- before the send
 
@@ -156,7 +185,16 @@ class SafetyGate:
             consecutive_failures=self.consecutive_failures,
             identical_entries=self._identical(command, now),
             tripped=self.tripped,
+            owners=self.strategies.owners,
+            strategy_profit=self.strategy_profit(command.strategy_id),
         )
+
+    def strategy_profit(self, strategy: str | None) -> Decimal | None:
+        """Today's result of a strategy that has a limit for it; None: not known, or no limit."""
+        own = self.limits.strategy(strategy)
+        if own is None or own.max_daily_loss is None:
+            return None
+        return self.strategies.profit(own.name, self._clock.now())
 
     @property
     def in_flight(self) -> tuple[InFlight, ...]:
@@ -181,7 +219,7 @@ class SafetyGate:
         """An entry is about to be sent: from now on it counts as exposure and as a repetition."""
         action = command.action
         if isinstance(action, OpenPosition | PlaceOrder):
-            self._in_flight[command.command_id] = InFlight(action.symbol, action.volume)
+            self._in_flight[command.command_id] = InFlight(action.symbol, action.volume, command.strategy_id)
             if self.limits.repeat_throttle:
                 line = self._entries.setdefault(_likeness(action), deque())
                 line.append((self._clock.monotonic(), command.command_id))
@@ -198,8 +236,14 @@ class SafetyGate:
         if not tickets:
             self.lands(command)  # no event could be known to be its own: it would count for ever
 
-    def seen(self, event: TradeEvent) -> None:
-        """The live picture shows what this event tells."""
+    def belongs(self, command: TradeCommand, execution: Execution) -> None:
+        """What an entry opened is its strategy's."""
+        if command.command_class is CommandClass.ENTRY:
+            self.strategies.own(command.strategy_id, execution.position, execution.order)
+
+    def seen(self, event: TradeEvent, strategy: str | None = None) -> None:
+        """The live picture shows what this event tells. `strategy`: of the entry behind it, if it is one of ours."""
+        self.strategies.seen(event, strategy)
         known = [
             self._awaited.pop(ticket, None)
             for ticket in (event.position_ticket, event.order_ticket)
@@ -292,6 +336,11 @@ class SafetyGate:
         ):
             if refusal is not None and refusal.latch is not None:
                 self.trip(refusal.latch, refusal.message)
+        for own in self.limits.strategies:
+            if own.max_daily_loss is not None:
+                refusal = strategy_loss_reached(own, self.strategy_profit(own.name))
+                if refusal is not None and refusal.latch is not None:
+                    self.trip(refusal.latch, refusal.message)
 
 
 def _likeness(action: OpenPosition | PlaceOrder) -> tuple[object, ...]:

@@ -64,6 +64,7 @@ class TerminalSide:
             try:
                 await self._release_old_stop()
                 await core.reconciliation.run_once()
+                await core.recall_strategies()
             except TerminalUnavailable as fault:
                 core.log("reconcile_failed", message=str(fault))
                 await core.clock.sleep(_TRY_AGAIN)
@@ -159,7 +160,7 @@ class TerminalSide:
         if event.seq <= core.book.trade_seq:
             return  # the snapshot had it
         core.book.take_event(event)
-        core.gate.seen(event)
+        core.gate.seen(event, core.strategy_behind(event))
         if event.amount is not None and core.gate.day is not None:
             core.gate.day = core.gate.day.deposited(event.amount)
         core.gate.observe_equity()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from app.domain.command_states import CommandState
 from app.domain.errors import JournalFailed
 from app.domain.results import Outcome
 from app.domain.trading_state import Actor, TradingState, TradingStatus
-from app.domain.values import CommandId
+from app.domain.values import CommandId, Ticket
 from app.engine.ports import Journal
 from tests.contract import journal_script as script
 from tests.fakes.journal_memory import MemoryJournal
@@ -174,6 +175,26 @@ async def test_the_limits_in_force_are_those_of_the_last_record(journal: Journal
         ev.LimitChanged(script.at(3), "max_daily_loss", "off", "200", False, "ann", "back to normal")
     )
     assert await journal.limits_in_force() == {"max_daily_loss": "off", "sessions": "always"}
+
+
+async def test_whose_a_trade_was_is_known_by_tag_and_by_ticket(journal: Journal) -> None:
+    for number, (name, strategy) in enumerate((("a", "alpha"), ("b", ""), ("c", "gamma"))):
+        received = script.received(name, strategy=strategy)
+        if received.command is not None and not strategy:
+            received = replace(received, command=replace(received.command, strategy_id=None))
+        done = script.executed(name)
+        await journal.append(received, script.queued(name))
+        await journal.append(
+            replace(script.dispatched(name), tag=f"mtag{name}222"),
+            replace(done, result=replace(done.result, ticket=Ticket(100 + number))),
+        )
+    by_tag, by_ticket = await journal.strategies(
+        {"mtaga222", "mtagb222", "mnothing"}, {Ticket(101), Ticket(102), Ticket(999)}
+    )
+    assert (by_tag["mtaga222"], by_ticket[Ticket(102)]) == ("alpha", "gamma")
+    assert "mtagb222" not in by_tag
+    assert Ticket(101) not in by_ticket
+    assert await journal.strategies(set(), set()) == ({}, {})
 
 
 async def test_rows_are_numbered_chained_and_paged(journal: Journal) -> None:

@@ -16,7 +16,7 @@ from app.domain.limit_changes import (
     limit_texts,
     loosened,
 )
-from app.domain.limits import OnBrainLost, SafetyLimits, Session
+from app.domain.limits import OnBrainLost, SafetyLimits, Session, StrategyLimits
 from app.domain.values import Symbol
 
 EUR, GBP, XAU = Symbol("EURUSD"), Symbol("GBPUSD"), Symbol("XAUUSD")
@@ -44,6 +44,10 @@ def session(start: str, end: str, days: frozenset[int] = WEEK) -> Session:
     return Session(days, time.fromisoformat(start), time.fromisoformat(end))
 
 
+def own(name: str = 'αlpha, "1"', **limits: Any) -> StrategyLimits:
+    return StrategyLimits(name, **limits)
+
+
 def tighter_to_looser() -> list[tuple[str, Any, Any]]:
     """(limit, tighter value, looser value)."""
     steps: list[tuple[str, Any, Any]] = []
@@ -62,6 +66,15 @@ def tighter_to_looser() -> list[tuple[str, Any, Any]]:
         ("stop_closes_positions", True, False),
         ("on_brain_lost", OnBrainLost.CLOSE_ALL, OnBrainLost.CANCEL_ORDERS),
         ("on_brain_lost", OnBrainLost.CANCEL_ORDERS, OnBrainLost.HOLD),
+        ("strategies_only", True, False),
+        ("strategies", (own(max_positions=3),), ()),
+        ("strategies", (own(max_positions=3),), (own(max_positions=4),)),
+        ("strategies", (own(max_daily_loss=Decimal("0.1")),), (own(),)),
+        (
+            "strategies",
+            (own(allowed_symbols=frozenset({EUR})),),
+            (own(allowed_symbols=frozenset({EUR, GBP})),),
+        ),
         ("allowed_symbols", frozenset({EUR}), frozenset({EUR, GBP})),
         ("allowed_symbols", frozenset({EUR}), frozenset()),
         ("sessions", (session("08:00", "17:00"),), (session("08:00", "17:01"),)),
@@ -141,3 +154,13 @@ def test_a_limit_that_an_older_version_did_not_know_has_not_changed() -> None:
 def test_a_text_that_cannot_be_read_counts_as_loosened(name: str) -> None:
     changes = compare_with_texts({name: "half a word"}, SafetyLimits())
     assert [(change.name, change.old, change.loosens) for change in changes] == [(name, "half a word", True)]
+
+
+def test_a_further_strategy_loosens_only_where_no_other_may_trade() -> None:
+    one, two = (own("a", max_positions=1),), (own("a", max_positions=1), own("b", max_positions=1))
+    for only in (True, False):
+        (change,) = compare(
+            SafetyLimits(strategies=one, strategies_only=only),
+            SafetyLimits(strategies=two, strategies_only=only),
+        )
+        assert (change.name, change.loosens) == ("strategies", only)

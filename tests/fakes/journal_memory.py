@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from app.adapters.journal_batch import result_of
 from app.adapters.journal_chain import GENESIS, chain_hash
 from app.domain import events as ev
 from app.domain.command_record import CommandRecord
+from app.domain.commands import CommandClass
 from app.domain.errors import JournalFailed
 from app.domain.trading_state import TradingStatus
-from app.domain.values import CommandId
+from app.domain.values import CommandId, Ticket
 from app.engine.ports import JournalRow, OutboxItem
 
 
@@ -131,6 +132,25 @@ class MemoryJournal:
             if isinstance(event, ev.LimitsInForce):
                 return {limit.name: limit.value for limit in event.limits}
         return None
+
+    async def strategies(
+        self, tags: Collection[str], tickets: Collection[Ticket]
+    ) -> tuple[Mapping[str, str], Mapping[Ticket, str]]:
+        await self._settled()
+        by_tag: dict[str, str] = {}
+        by_ticket: dict[Ticket, str] = {}
+        for record in self._records.values():
+            command = record.command
+            if command is None or command.strategy_id is None:
+                continue
+            if command.command_class is not CommandClass.ENTRY:
+                continue
+            ticket = record.results[-1].ticket if record.results else None
+            if record.tag is not None and (record.tag in tags or ticket in tickets):
+                by_tag[record.tag] = command.strategy_id
+            if ticket is not None and (record.tag in tags or ticket in tickets):
+                by_ticket[ticket] = command.strategy_id
+        return by_tag, by_ticket
 
     async def rows(
         self, *, after: int = 0, limit: int = 500, command_id: CommandId | None = None

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import ConfigurationError
-from app.domain.limits import OnBrainLost, SafetyLimits, Session
+from app.domain.limits import OnBrainLost, SafetyLimits, Session, StrategyLimits
+from app.domain.values import Symbol
 from app.settings import Settings, load_settings
+from app.settings.describe import value_of
 from app.settings.load import default_data_folder
 from app.settings.model import allowed, known_keys
 
@@ -313,7 +315,7 @@ def test_a_password_in_an_address_is_not_shown() -> None:
         ("safety: {max_daily_los: 1}", "safety.max_daily_los", "safety.max_daily_loss"),
         ("max_daily_loss: 1", "max_daily_loss", "safety.max_daily_loss"),
         ("barin: {url: x}", "barin", "brain"),
-        ("safety: {strategies: {a: {max_positions: 1}}}", "safety.strategies", "safety."),
+        ("safety: {strategys: {a: {max_positions: 1}}}", "safety.strategys", "safety.strategies"),
         ("zzz: 1", "zzz", ""),
     ],
 )
@@ -425,3 +427,58 @@ def test_every_key_says_what_is_allowed_and_stands_in_the_documentation() -> Non
     for key in known_keys():
         assert allowed(key) != "another value"
         assert f"`{key}`" in document, key
+
+
+# ------------------------------------------------------------------ limits of single strategies
+
+
+def test_strategies_are_read_exactly_from_a_file_and_from_a_variable(tmp_path: Path) -> None:
+    wanted = (
+        StrategyLimits(
+            "a 1:ü",
+            allowed_symbols=frozenset({Symbol("EURUSD"), Symbol("XAUUSD")}),
+            max_volume_per_order=Decimal("0.10"),
+            max_daily_loss=Decimal("50.5"),
+        ),
+        StrategyLimits("b", max_volume_total=Decimal(2), max_positions=3, max_orders_per_minute=30),
+    )
+    text = (
+        "safety:\n  strategies_only: yes\n  strategies:\n"
+        "    b: {max_volume_total: 2, max_positions: 3, max_orders_per_minute: 30}\n"
+        "    'a 1:ü': {allowed_symbols: [EURUSD, XAUUSD], max_volume_per_order: 0.10, max_daily_loss: 50.5}\n"
+    )
+    found = load_settings(written(tmp_path, text), {}, {}).safety
+    assert (found.strategies, found.strategies_only) == (wanted, True)
+    variable = {"MEDULLA_SAFETY__STRATEGIES": '{"b": {"max_positions": "7"}}'}
+    assert load_settings(written(tmp_path, text), {}, variable).safety.strategies == (
+        StrategyLimits("b", max_positions=7),
+    )
+
+
+@pytest.mark.parametrize(
+    ("group", "told"),
+    [
+        ("{a: {max_position: 3}}", "a: there is no limit 'max_position' for a strategy"),
+        ("{a: {max_positions: 0}}", "a.max_positions must be a whole number from 1"),
+        ("{a: {max_positions: 1.5}}", "a.max_positions must be a whole number from 1"),
+        ("{a: {max_volume_total: -1}}", "a.max_volume_total must be greater than 0"),
+        ("{a: {max_daily_loss: lots}}", "a.max_daily_loss must be a decimal number"),
+        ("{a: 3}", "a must be a group of limits"),
+        ("{'': {max_positions: 3}}", "a strategy is named as its commands' strategyId"),
+        ("[a, b]", "must be a group of at most"),
+        ("{a: {allowed_symbols: {EURUSD: 1}}}", "a.allowed_symbols must be a list of symbols"),
+    ],
+)
+def test_a_wrong_limit_of_a_strategy_is_named(tmp_path: Path, group: str, told: str) -> None:
+    with pytest.raises(ConfigurationError) as fault:
+        load_settings(written(tmp_path, f"safety: {{strategies: {group}}}"), {}, {})
+    assert told in str(fault.value)
+    assert "safety.strategies" in str(fault.value)
+
+
+def test_strategies_are_described_as_they_would_be_written(tmp_path: Path) -> None:
+    text = "safety: {strategies: {a: {max_positions: 3, allowed_symbols: [EURUSD], max_daily_loss: 0.50}}}"
+    settings = load_settings(written(tmp_path, text), {}, {})
+    assert value_of(settings, "safety.strategies") == {
+        "a": {"allowed_symbols": ["EURUSD"], "max_daily_loss": "0.50", "max_positions": "3"}
+    }
