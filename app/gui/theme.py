@@ -137,6 +137,19 @@ QLineEdit, QPlainTextEdit, QComboBox, QDateEdit, QDoubleSpinBox {{ background: {
 QComboBox::drop-down {{ border: 0; width: 18px; }}
 QLineEdit:focus, QPlainTextEdit:focus, QComboBox:focus {{ border: 1px solid {tones.accent}; }}
 QPlainTextEdit#log {{ border: 0; border-radius: 0; }}
+QFrame#settingRow {{ background: {tones.panel}; border: 0; border-top: 1px solid {tones.line}; }}
+QScrollArea, QWidget#settingsInside, QWidget#wizardInside {{ background: {tones.panel}; }}
+QListWidget#steps {{ background: {tones.ground}; border: 0; border-right: 1px solid {tones.line}; outline: 0; padding: 6px; }}
+QListWidget#steps::item {{ padding: 7px 10px; border-radius: 6px; color: {tones.text}; }}
+QListWidget#steps::item:selected {{ background: {tones.chosen}; color: {tones.text}; }}
+QListWidget#steps::item:disabled {{ color: {tones.dim}; }}
+QCheckBox, QRadioButton {{ color: {tones.text}; spacing: 8px; }}
+QCheckBox::indicator:unchecked {{ width: 13px; height: 13px; border: 1px solid {tones.dim}; border-radius: 3px;
+  background: {tones.panel}; }}
+QRadioButton::indicator:unchecked {{ width: 13px; height: 13px; border: 1px solid {tones.dim}; border-radius: 7px;
+  background: {tones.panel}; }}
+QCheckBox::indicator:unchecked:focus, QRadioButton::indicator:unchecked:focus {{ border-color: {tones.accent}; }}
+QLineEdit:disabled, QPlainTextEdit:disabled, QComboBox:disabled {{ color: {tones.dim}; background: {tones.row}; }}
 QPushButton, QToolButton {{ background: {tones.panel}; color: {tones.text}; border: 1px solid {tones.line}; border-radius: 6px;
   padding: 4px 12px; }}
 QPushButton:hover, QToolButton:hover {{ border-color: {tones.accent}; }}

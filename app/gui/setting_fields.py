@@ -1,0 +1,259 @@
+"""The field in which one setting is edited, by its kind. A field gives the value as it is written in the file, or None for "not
+set"; whether it is allowed, the settings say.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtGui import QFontMetrics, QWheelEvent
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QLineEdit, QPlainTextEdit, QWidget
+
+from app.api.settings_schemas import SettingModel
+
+
+class Field(QWidget):
+    """`changed` when the person edits it."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = QHBoxLayout(self)
+        self.line.setContentsMargins(0, 0, 0, 0)
+
+    @property
+    def editor(self) -> QWidget:
+        """What gets the focus."""
+        raise NotImplementedError
+
+    def value(self) -> Any:
+        """As it stands in the file; None: not set."""
+        raise NotImplementedError
+
+    def show_value(self, value: Any) -> None:
+        """Put it in without telling anybody."""
+        raise NotImplementedError
+
+
+class TextField(Field):
+    """One line: texts, numbers, paths, and lists with commas."""
+
+    def __init__(self, *, is_list: bool, hint: str) -> None:
+        super().__init__()
+        self._is_list = is_list
+        self.edit = QLineEdit()
+        self.edit.setPlaceholderText(hint)
+        self.edit.textEdited.connect(lambda _text: self.changed.emit())
+        self.line.addWidget(self.edit)
+
+    @property
+    def editor(self) -> QWidget:
+        return self.edit
+
+    def value(self) -> Any:
+        text = self.edit.text().strip()
+        if not text:
+            return None
+        return [part.strip() for part in text.split(",") if part.strip()] if self._is_list else text
+
+    def show_value(self, value: Any) -> None:
+        self.edit.setText(", ".join(value) if isinstance(value, list | tuple) else str(value or ""))
+        self.edit.setCursorPosition(0)
+
+
+class NumberField(TextField):
+    """A number as a person writes it: a comma for the point and spaces between thousands are understood."""
+
+    def __init__(self, hint: str, unit: str) -> None:
+        super().__init__(is_list=False, hint=hint)
+        self.edit.setFixedWidth(150)
+        self.unit = QLabel(unit)
+        self.unit.setObjectName("dim")
+        self.line.addSpacing(8)
+        self.line.addWidget(self.unit)
+        self.line.addStretch()
+
+    def value(self) -> Any:
+        text = "".join(self.edit.text().split()).replace(",", ".").replace("−", "-")
+        return text or None
+
+
+class ChoiceField(Field):
+    def __init__(self, choices: tuple[str, ...]) -> None:
+        super().__init__()
+        self.box = _CalmBox()
+        self.box.addItems(list(choices))
+        self.box.activated.connect(lambda _index: self.changed.emit())
+        self.line.addWidget(self.box)
+        self.line.addStretch()
+
+    @property
+    def editor(self) -> QWidget:
+        return self.box
+
+    def value(self) -> Any:
+        return self.box.currentText()
+
+    def show_value(self, value: Any) -> None:
+        self.box.setCurrentText(str(value))
+
+
+class FlagField(Field):
+    def __init__(self) -> None:
+        super().__init__()
+        self.check = QCheckBox()
+        self.check.clicked.connect(lambda _on: self._word())
+        self.check.clicked.connect(lambda _on: self.changed.emit())
+        self.line.addWidget(self.check)
+        self.line.addStretch()
+
+    @property
+    def editor(self) -> QWidget:
+        return self.check
+
+    def value(self) -> Any:
+        return "true" if self.check.isChecked() else "false"
+
+    def show_value(self, value: Any) -> None:
+        self.check.setChecked(value == "true")
+        self._word()
+
+    def _word(self) -> None:
+        self.check.setText("on" if self.check.isChecked() else "off")
+
+
+class LinesField(Field):
+    """Several values, one a line: sessions as `mon tue 08:00-22:00`, keys as `id: key`, other groups as JSON."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self._kind = kind
+        self.edit = _ShortText()
+        hints = {"sessions": "mon tue wed thu fri 08:00-22:00", "keys": "brain-1: base64 of the public key"}
+        self.edit.setPlaceholderText(hints.get(kind, "one a line"))
+        self.edit.setTabChangesFocus(True)
+        self._silent = False
+        self.edit.textChanged.connect(self._edited)
+        self.line.addWidget(self.edit)
+
+    @property
+    def editor(self) -> QWidget:
+        return self.edit
+
+    def _edited(self) -> None:
+        if not self._silent:
+            self.changed.emit()
+
+    def value(self) -> Any:
+        lines = [line.strip() for line in self.edit.toPlainText().splitlines() if line.strip()]
+        if not lines:
+            return None
+        if self._kind == "keys":
+            return {name.strip(): key.strip() for name, _, key in (line.partition(":") for line in lines)}
+        return [_session_of(line) if self._kind == "sessions" else _group_of(line) for line in lines]
+
+    def show_value(self, value: Any) -> None:
+        self._silent = True
+        if isinstance(value, dict):
+            self.edit.setPlainText("\n".join(f"{name}: {key}" for name, key in value.items()))
+        else:
+            self.edit.setPlainText("\n".join(_line_of(item) for item in value or ()))
+        self._silent = False
+
+
+def _session_of(line: str) -> Any:
+    """What cannot be read goes on as it is: the settings say what is allowed."""
+    *days, span = line.replace(",", " ").split()
+    start, dash, end = span.replace("–", "-").partition("-")
+    return {"days": days, "start": start, "end": end} if dash and days else line
+
+
+def _group_of(line: str) -> Any:
+    try:
+        return json.loads(line, parse_float=str, parse_int=str)
+    except ValueError:
+        return line
+
+
+def _line_of(item: Any) -> str:
+    if isinstance(item, dict) and set(item) == {"days", "start", "end"}:
+        return f"{' '.join(item['days'])} {item['start']}-{item['end']}"
+    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+
+
+def field_for(setting: SettingModel) -> Field:
+    """The right field, with the setting's value in it and a name for screen readers."""
+    made: Field
+    match setting.kind:
+        case "flag":
+            made = FlagField()
+        case "choice":
+            made = ChoiceField(setting.choices)
+        case "sessions" | "keys" | "groups":
+            made = LinesField(setting.kind)
+        case "number":
+            made = NumberField(_unset(setting), unit_of(setting.allowed))
+        case _:
+            made = TextField(is_list=setting.kind == "list", hint=_unset(setting))
+    made.show_value(setting.value)
+    made.editor.setAccessibleName(name_of(setting.key))
+    made.editor.setAccessibleDescription(f"{setting.meaning} Allowed: {setting.allowed}. {setting.money}")
+    made.setEnabled(not setting.locked)
+    return made
+
+
+def _unset(setting: SettingModel) -> str:
+    """What an empty field means."""
+    if setting.default in (None, "", [], {}):
+        return "no limit" if "no limit" in setting.allowed else "not set"
+    return f"default {setting.default}"
+
+
+_UNITS = {
+    "lots": "lots",
+    "points": "points",
+    "percent": "%",
+    "seconds": "s",
+    "milliseconds": "ms",
+    "minutes": "min",
+    "days": "days",
+    "money": "in account currency",
+}
+
+
+def unit_of(allowed: str) -> str:
+    """What stands behind the number: `lots`, `%`, or nothing."""
+    return _UNITS.get(allowed.replace(",", " ").split()[0], "")
+
+
+_SPELLED = {"url": "address", "api": "API", "ca": "CA", "id": "id", "ms": "(ms)", "urls": "addresses"}
+
+
+def name_of(key: str) -> str:
+    """`safety.max_volume_per_order` as `Max volume per order`."""
+    words = [_SPELLED.get(word, word) for word in key.rpartition(".")[2].split("_")]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+class _CalmBox(QComboBox):
+    """Does not change when somebody only scrolls past."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802 - Qt's name
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
+class _ShortText(QPlainTextEdit):
+    """Three lines high."""
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        return QSize(super().sizeHint().width(), QFontMetrics(self.font()).lineSpacing() * 3 + 16)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        return self.sizeHint()

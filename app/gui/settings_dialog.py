@@ -1,0 +1,410 @@
+"""The settings in a window of their own: by section, searchable, checked while they are typed, and looked over before they count.
+
+It never blocks the main window, so that the emergency stop stays in reach. Rules are the settings' own.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.api.settings_schemas import AppliedModel, JudgedModel, SettingsModel
+from app.gui import formats
+from app.gui.notice_line import NoticeLine
+from app.gui.setting_row import SettingRow
+from app.gui.settings_review import ReviewPage
+from app.gui.settings_way import SettingsWay
+from app.gui.theme import Theme
+
+_CHECK_MS = 300
+SECTIONS = {
+    "safety": ("Safety", "What may be lost before trading is refused or stops."),
+    "brain": ("Brain", "Who decides what is traded, and how it proves itself."),
+    "terminal": ("Terminal", "How MetaTrader 5 is reached."),
+    "stop": ("Emergency stop", "How everything is stopped."),
+    "watchdogs": ("Watchdogs", "What is watched without being asked."),
+    "alerts": ("Alerts", "What is sent to you, and how often."),
+    "journal": ("Journal", "Where everything is written down."),
+    "queue": ("Queue", "How many commands may wait."),
+    "api": ("Local API", "How this window and scripts reach the engine."),
+    "log": ("Log", "What is written for later."),
+    "": ("Data folder", "Where everything lies."),
+}
+"""In the order of their weight for the money. A section that is not named here comes behind, under its own name."""
+
+
+class SettingsDialog(QDialog):
+    """Show it with `show()`. `applied` carries the AppliedModel."""
+
+    applied = Signal(object)
+
+    def __init__(self, way: SettingsWay, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Settings")
+        self.setModal(False)
+        self.resize(1000, 720)
+        self._way = way
+        self._theme = theme
+        self._here = [self]
+        """Emptied when the window goes: an answer that comes later finds nobody."""
+        self.destroyed.connect(self._here.clear)
+        self._asked_at = 0
+        self._may_close = False
+        self.rows: dict[str, SettingRow] = {}
+        self._groups: dict[str, QWidget] = {}
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search: name, meaning, key  (Ctrl+F)")
+        self.search.setAccessibleName("Search the settings")
+        self.search.setClearButtonEnabled(True)
+        self.sections = QListWidget()
+        self.sections.setObjectName("steps")
+        self.sections.setAccessibleName("Sections")
+        self.sections.setFixedWidth(170)
+        self.notice = NoticeLine(theme)
+        self.place = QLabel()
+        self.place.setObjectName("dim")
+        self.place.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.said = QLabel()
+        self.said.setObjectName("dim")
+        self.nothing = QLabel("No setting has these words.")
+        self.nothing.setObjectName("dim")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.discard = QPushButton("Undo all")
+        self.leave = QPushButton("Close")
+        self.review_button = QPushButton("Review changes…")
+        # Bold while it is the default; a style sheet's weight is not in the size hint.
+        self.review_button.setMinimumWidth(150)
+        self.review = ReviewPage(theme)
+        self.stack = QStackedWidget()
+        self._lay_out()
+        self._join()
+        self.reload()
+
+    # ------------------------------------------------------------ parts
+
+    def _lay_out(self) -> None:
+        fields = QWidget()
+        column = QVBoxLayout(fields)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        head = QHBoxLayout()
+        head.setContentsMargins(16, 12, 16, 10)
+        head.addWidget(self.search, 1)
+        column.addLayout(head)
+        column.addWidget(self.notice)
+        middle = QHBoxLayout()
+        middle.setSpacing(0)
+        middle.addWidget(self.sections)
+        self.area = QScrollArea()
+        self.area.setObjectName("settings")
+        self.area.setWidgetResizable(True)
+        self.area.setFrameShape(QFrame.Shape.NoFrame)
+        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        middle.addWidget(self.area, 1)
+        column.addLayout(middle, 1)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(16, 10, 16, 12)
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addWidget(self.said)
+        words.addWidget(self.place)
+        foot.addLayout(words, 1)
+        for button in (self.discard, self.leave, self.review_button):
+            button.setAutoDefault(False)
+            foot.addWidget(button)
+        column.addLayout(foot)
+        self.stack.addWidget(fields)
+        self.stack.addWidget(self.review)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self.stack)
+
+    def _join(self) -> None:
+        self._checks = QTimer(self)
+        self._checks.setSingleShot(True)
+        self._checks.setInterval(_CHECK_MS)
+        self._checks.timeout.connect(self._check)
+        self.search.textChanged.connect(self._filter)
+        self.sections.currentRowChanged.connect(lambda _row: self._filter(self.search.text()))
+        self.discard.clicked.connect(self._undo_all)
+        self.leave.clicked.connect(self.close)
+        self.review_button.clicked.connect(self.look_over)
+        self.review.left.connect(lambda: self.stack.setCurrentIndex(0))
+        self.review.decided.connect(self._apply)
+        for keys, act in (
+            (QKeySequence.StandardKey.Find, self.search.setFocus),
+            (QKeySequence.StandardKey.Save, self.look_over),
+        ):
+            QShortcut(QKeySequence(keys), self).activated.connect(act)
+
+    def reload(self) -> None:
+        """Ask for all settings and show them anew; what was typed is kept where its setting still is."""
+        self._way.describe(self._have, self._have_not)
+
+    def _have(self, found: SettingsModel) -> None:
+        if not self._here:
+            return
+        typed = {key: row.asked() for key, row in self.rows.items() if row.is_changed}
+        self._show_rows(found)
+        for key, value in typed.items():
+            row = self.rows.get(key)
+            if row is not None and row.field is not None:
+                row.field.show_value(row.setting.default if value is None else value)
+                row.field.changed.emit()
+        self.place.setText(found.file)
+        if found.warnings:
+            self.notice.say("warning", found.warnings[0], stays=True)
+        if not self._way.live:
+            self.notice.say(
+                "info",
+                "No engine runs: changes go into the file and count from its next start, which journals them.",
+                stays=True,
+            )
+        self._count()
+
+    def _have_not(self, why: str) -> None:
+        if self._here:
+            self.notice.say("bad", f"The settings cannot be shown: {why}", stays=True)
+            self._count()
+
+    def _show_rows(self, found: SettingsModel) -> None:
+        kept = self.sections.currentItem()
+        chosen = kept.data(Qt.ItemDataRole.UserRole) if kept is not None else None
+        inside = QWidget()
+        inside.setObjectName("settingsInside")
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        self.rows.clear()
+        self._groups.clear()
+        present = {setting.section for setting in found.settings}
+        names = [name for name in SECTIONS if name in present] + sorted(present - SECTIONS.keys())
+        self.sections.blockSignals(True)
+        self.sections.clear()
+        for name in names:
+            title, about = SECTIONS.get(name, (name.replace("_", " ").capitalize(), ""))
+            item = QListWidgetItem(title)
+            item.setData(Qt.ItemDataRole.UserRole, name)
+            self.sections.addItem(item)
+            self._groups[name] = _heading(title, about)
+            column.addWidget(self._groups[name])
+            for setting in found.settings:
+                if setting.section == name:
+                    row = SettingRow(setting, self._theme)
+                    row.edited.connect(self._edited)
+                    row.secret_given.connect(self._store_secret)
+                    self.rows[setting.key] = row
+                    column.addWidget(row)
+        column.addWidget(self.nothing)
+        column.addStretch()
+        self.area.setWidget(inside)
+        self.sections.setCurrentRow(names.index(chosen) if chosen in names else 0)
+        self.sections.blockSignals(False)
+        self._filter(self.search.text())
+
+    def _filter(self, text: str) -> None:
+        """The chosen section; while something is searched for, whatever has the words, wherever it is."""
+        item = self.sections.currentItem()
+        chosen = item.data(Qt.ItemDataRole.UserRole) if item is not None else None
+        searching = bool(text.strip())
+        shown = set()
+        for row in self.rows.values():
+            seen = row.matches(text) if searching else row.setting.section == chosen
+            row.setVisible(seen)
+            if seen:
+                shown.add(row.setting.section)
+        for name, heading in self._groups.items():
+            heading.setVisible(name in shown)
+        self.nothing.setVisible(not shown)
+        self.area.verticalScrollBar().setValue(0)
+
+    # ------------------------------------------------------------ changing
+
+    def changes(self) -> dict[str, Any]:
+        """What is asked for, by key; None: take it out of the file."""
+        return {key: row.asked() for key, row in self.rows.items() if row.is_changed}
+
+    def _edited(self) -> None:
+        self._may_close = False
+        self._count()
+        self._checks.start()
+
+    def _count(self) -> None:
+        number = len(self.changes())
+        wrong = sum(row.is_wrong for row in self.rows.values())
+        self.said.setText(
+            f"✕ {formats.count(wrong, 'value')} not allowed"
+            if wrong
+            else formats.count(number, "change")
+            if number
+            else "Nothing is changed."
+        )
+        self.review_button.setEnabled(bool(number) and not wrong)
+        self.review_button.setDefault(bool(number))
+        self.discard.setEnabled(bool(number))
+
+    def _undo_all(self) -> None:
+        for row in self.rows.values():
+            if row.is_changed:
+                row.take_back()
+
+    def _check(self) -> None:
+        self._ask_to_check(partial(self._judged, show=False))
+
+    def _ask_to_check(self, done: Any) -> None:
+        changes = self.changes()
+        self._asked_at += 1
+        mine = self._asked_at
+
+        def judged(found: JudgedModel) -> None:
+            # Typed on meanwhile: a newer answer is on its way.
+            if self._here and mine == self._asked_at:
+                done(found)
+
+        if changes:
+            self._way.check(changes, judged, self._have_not_checked)
+        else:
+            self._judged(JudgedModel(changes=(), errors=()), show=False)
+
+    def _have_not_checked(self, why: str) -> None:
+        if self._here:
+            self.notice.say("bad", f"Not checked: {why}")
+
+    def _judged(self, found: JudgedModel, *, show: bool) -> None:
+        faults = {fault.key: fault.rule for fault in found.errors}
+        for key, row in self.rows.items():
+            row.complain(faults.get(key, ""))
+        for key, rule in faults.items():
+            if key not in self.rows:
+                self.notice.say("bad", f"{key}: {rule}".removeprefix(": "))
+        self._count()
+        if not show:
+            return
+        if faults:
+            self._go_to(next((key for key in self.rows if key in faults), ""))
+        elif not found.changes:
+            self.notice.say("info", "These values mean the same as before: there is nothing to apply.")
+        else:
+            self.review.show_changes(found.changes)
+            self.stack.setCurrentIndex(1)
+
+    def _go_to(self, key: str) -> None:
+        row = self.rows.get(key)
+        if row is None:
+            return
+        if row.isHidden():
+            self.search.clear()
+            for place in range(self.sections.count()):
+                if self.sections.item(place).data(Qt.ItemDataRole.UserRole) == row.setting.section:
+                    self.sections.setCurrentRow(place)
+        self.area.ensureWidgetVisible(row)
+        if row.field is not None:
+            row.field.editor.setFocus()
+
+    def look_over(self) -> None:
+        """Check once more, then show what would be applied."""
+        self._checks.stop()
+        self._ask_to_check(partial(self._judged, show=True))
+
+    def _apply(self, reason: str, confirm: bool) -> None:
+        self.review.apply.setEnabled(False)
+        self._way.apply(
+            self.changes(), reason=reason, confirm=confirm, done=self._done, failed=self._not_applied
+        )
+
+    def _not_applied(self, why: str) -> None:
+        if self._here:
+            self.review.say(why)
+            self.review.apply.setEnabled(True)
+
+    def _done(self, applied: AppliedModel) -> None:
+        if not self._here:
+            return
+        self.rows.clear()
+        self.stack.setCurrentIndex(0)
+        self.notice.say("good", applied_in_words(applied, live=self._way.live))
+        self.applied.emit(applied)
+        self.reload()
+
+    def _store_secret(self, key: str, value: str) -> None:
+        def done() -> None:
+            if self._here:
+                self.notice.say("good", "Stored in the keyring. The engine uses it from its next start.")
+                self.reload()
+
+        def failed(why: str) -> None:
+            if self._here:
+                self.notice.say("bad", f"Not stored: {why}")
+
+        self._way.store_secret(key, value, done, failed)
+
+    # ------------------------------------------------------------ leaving
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
+        """Esc goes back from the review, and does not throw away what was typed."""
+        if event.key() == Qt.Key.Key_Escape:
+            if self.stack.currentIndex() == 1:
+                self.stack.setCurrentIndex(0)
+            else:
+                self.close()
+            return
+        super().keyPressEvent(event)
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
+        number = len(self.changes())
+        if number and not self._may_close:
+            event.ignore()
+            self._may_close = True
+            self.notice.say(
+                "warning",
+                f"{formats.count(number, 'change')} not applied. Close once more to throw them away.",
+                stays=True,
+            )
+            return
+        super().closeEvent(event)
+
+
+def applied_in_words(applied: AppliedModel, *, live: bool) -> str:
+    """One sentence after it is done. `live`: by an engine that runs."""
+    if not live:
+        return f"{formats.count(len(applied.changes), 'change')} written to {applied.file}. They count from the engine's start."
+    at_once = len(applied.changes) - len(applied.restart)
+    parts = []
+    if at_once:
+        parts.append(f"{formats.count(at_once, 'change')} in force")
+    if applied.restart:
+        parts.append(f"{formats.count(len(applied.restart), 'change')} from the engine's next start")
+    return f"Applied: {', '.join(parts) or 'nothing had to change'}. It is in the journal."
+
+
+def _heading(title: str, about: str) -> QWidget:
+    whole = QWidget()
+    column = QVBoxLayout(whole)
+    column.setContentsMargins(16, 14, 16, 6)
+    column.setSpacing(2)
+    name = QLabel(title)
+    name.setStyleSheet("font-size: 13pt; font-weight: 600")
+    column.addWidget(name)
+    if about:
+        words = QLabel(about)
+        words.setObjectName("dim")
+        column.addWidget(words)
+    return whole
