@@ -19,7 +19,7 @@ from tests.end_to_end.scripted_brain import PATIENCE
 
 from .stop_executor import TRADES
 from .stop_forge import Forge, ForgedExecutor, Line
-from .stop_tape import LATCHED, Note, TapeReader
+from .stop_tape import LATCHED, RELEASED, Note, TapeReader
 
 Found = TypeVar("Found")
 LOOK = 0.001
@@ -227,6 +227,13 @@ class StopWorld(World):
                 return found
             tick.wait(LOOK)
 
+    def released_at(self) -> float:
+        """When the latch was last released in this cycle. Raises AssertionError if it was not."""
+        self.take()
+        moments = [note.before for note in self.notes if note.kind == RELEASED]
+        assert moments, "the latch was not released"
+        return moments[-1]
+
     def frames(self, after: float = 0.0, until_: float = float("inf")) -> list[WireNote]:
         """Trades that reached the terminal in that time."""
         return [
@@ -287,24 +294,3 @@ class StopWorld(World):
     def add_faults(self, specs: Iterable[str]) -> None:
         for spec in specs:
             self.hand("add_fault", spec=spec)
-
-
-def percentile(values: Sequence[float], percent: float) -> float:
-    """Nearest rank: the smallest value that at least `percent` of all are not above."""
-    if not values:
-        return float("nan")
-    ordered = sorted(values)
-    rank = max(1, -(-int(len(ordered) * percent) // 100))
-    return ordered[min(len(ordered), rank) - 1]
-
-
-def spread(seconds: Sequence[float]) -> Line:
-    """Milliseconds: how many, p50, p95, p99, the largest."""
-    return {
-        "n": len(seconds),
-        **{
-            f"p{percent}": round(percentile(seconds, percent) * 1000, 2) if seconds else None
-            for percent in (50, 95, 99)
-        },
-        "max": round(max(seconds) * 1000, 2) if seconds else None,
-    }
