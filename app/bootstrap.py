@@ -7,28 +7,34 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from app import __version__
+from app.adapters.alert_addresses import alert_addresses
+from app.adapters.alert_sender import AppriseSender
 from app.adapters.brain_options import BrainOptions
 from app.adapters.brain_websocket import WebSocketBrainLink
 from app.adapters.journal_sqlite import SqliteJournal
 from app.adapters.key_file import load_or_create_key
-from app.adapters.keyring_secrets import brain_api_key
+from app.adapters.keyring_secrets import KeyringUnusable, brain_api_key
 from app.adapters.latch_file import FileLatchStore
 from app.adapters.mt5_stop_channel import ZmqStopChannel
 from app.adapters.mt5_zmq import ZmqBroker
 from app.adapters.system_clock import SystemClock
+from app.adapters.windows_hotkey import system_keyboard
 from app.api import runtime_file, tokens
 from app.api.runtime_file import RuntimeInfo
 from app.api.server import ApiServer
 from app.domain.errors import ConfigurationError, JournalFailed
 from app.domain.market import Account
+from app.domain.trading_state import Actor
 from app.engine.command_processor import ProcessorOptions
 from app.engine.core import EngineCore, EngineOptions, LogLine
+from app.engine.hotkey import HotkeyThread
 from app.engine.latch import Latch, starting_status
 from app.engine.ports import Clock, Journal
 from app.engine.stop import StopOrder, StopThread
@@ -37,6 +43,7 @@ from app.protocol.ea_client_session import Identity
 from app.settings import Settings
 from app.settings.desk import EngineSettings
 
+_KEYRING_PATIENCE = 5.0
 _WORDS = (
     "anchor",
     "bridge",
@@ -112,7 +119,19 @@ async def running_engine(settings: Settings, log: LogLine) -> AsyncIterator[Runn
         stop = await _stop_thread(settings, clock, journal, key, identity, api_tokens.control, hooks)
         stop.start()
         stack.push_async_callback(asyncio.to_thread, stop.close)
-        engine = _engine(settings, clock, journal, stop, key, identity, log)
+        sender = await _alert_sender(settings, log)
+        if sender is not None:
+            stack.push_async_callback(asyncio.to_thread, sender.close)
+        hotkey = HotkeyThread(
+            system_keyboard(),
+            settings.stop.hotkey,
+            lambda keys: _press(stop, keys),
+            system=platform.system(),
+        )
+        hotkey.start()
+        stack.push_async_callback(asyncio.to_thread, hotkey.close)
+        engine = _engine(settings, clock, journal, stop, key, identity, log, sender)
+        engine.show_hotkey(lambda: hotkey.view)
         hooks.engine = engine
         stack.push_async_callback(engine.close)
         api = ApiServer(
@@ -130,6 +149,24 @@ async def running_engine(settings: Settings, log: LogLine) -> AsyncIterator[Runn
         runtime_file.write(settings.runtime_file, info)
         stack.callback(runtime_file.remove, settings.runtime_file, info.pid)
         yield RunningEngine(engine, api_port, stop.port)
+
+
+def _press(stop: StopThread, keys: str) -> None:
+    """In the hotkey's thread."""
+    stop.engage(reason=f"the stop key {keys}", by=Actor.OPERATOR)
+
+
+async def _alert_sender(settings: Settings, log: LogLine) -> AppriseSender | None:
+    """None: no address is set. A keyring that does not open costs its addresses, not the start."""
+    given = tuple(url.get_secret_value() for url in settings.alerts.urls)
+    try:
+        async with asyncio.timeout(_KEYRING_PATIENCE):
+            addresses = await asyncio.to_thread(alert_addresses, settings)
+    except (KeyringUnusable, TimeoutError) as fault:
+        why = str(fault) or f"the keyring did not answer within {_KEYRING_PATIENCE:.0f} s"
+        log("alert_targets_unreadable", level="error", message=why)
+        addresses = given
+    return AppriseSender(addresses) if addresses else None
 
 
 async def _stop_thread(
@@ -171,12 +208,13 @@ async def _stop_thread(
 
 def _engine(
     settings: Settings,
-    clock: Clock,
+    clock: SystemClock,
     journal: Journal,
     stop: StopThread,
     key: bytes,
     identity: Identity,
     log: LogLine,
+    sender: AppriseSender | None,
 ) -> Engine:
     brain, terminal = settings.brain, settings.terminal
     broker = ZmqBroker(
@@ -225,7 +263,21 @@ def _engine(
         backup_keep=settings.journal.backup_keep,
     )
     core = EngineCore(
-        options=options, journal=journal, broker=broker, link=link, clock=clock, stop=stop, log=log
+        options=options,
+        journal=journal,
+        broker=broker,
+        link=link,
+        clock=clock,
+        stop=stop,
+        log=log,
+        alert_rules=settings.alerts.rules(),
+        alert_sender=sender,
     )
     core_holder.append(core)
-    return Engine(core, new_word=lambda: secrets.choice(_WORDS), new_id=lambda: secrets.token_hex(8))
+    return Engine(
+        core,
+        new_word=lambda: secrets.choice(_WORDS),
+        new_id=lambda: secrets.token_hex(8),
+        watch=settings.watchdogs.limits(),
+        uptime=clock.uptime,
+    )

@@ -38,7 +38,11 @@ def system_backend() -> KeyringBackend:
 class KeyringSecrets:
     """Get, store, forget; every store is read back."""
 
-    def __init__(self, backend: KeyringBackend | None = None) -> None:
+    def __init__(
+        self, backend: KeyringBackend | None = None, *, variable: str = ENVIRONMENT_VARIABLE
+    ) -> None:
+        """`variable`: the way without a keyring, for those who are told that it cannot be used."""
+        self._variable = variable
         self._backend = backend if backend is not None else system_backend()
 
     @property
@@ -52,11 +56,11 @@ class KeyringSecrets:
         modules = [type(backend).__module__ for backend in backends]
         if all(module.startswith(_USELESS) for module in modules):
             raise KeyringUnusable(
-                f"No keyring is available here ({self.backend_name} keeps nothing); set {ENVIRONMENT_VARIABLE} instead."
+                f"No keyring is available here ({self.backend_name} keeps nothing); set {self._variable} instead."
             )
         if any(module.startswith(_IN_THE_OPEN) for module in modules):
             raise KeyringUnusable(
-                f"The keyring {self.backend_name} stores secrets in the open; set {ENVIRONMENT_VARIABLE} instead."
+                f"The keyring {self.backend_name} stores secrets in the open; set {self._variable} instead."
             )
 
     def get(self, name: str) -> str | None:
@@ -85,7 +89,7 @@ class KeyringSecrets:
             raise self._failed("written", fault) from None
         if kept != secret:
             raise KeyringUnusable(
-                f"The keyring {self.backend_name} did not give back what was stored; set {ENVIRONMENT_VARIABLE} instead."
+                f"The keyring {self.backend_name} did not give back what was stored; set {self._variable} instead."
             )
 
     def forget(self, name: str) -> None:
@@ -102,7 +106,7 @@ class KeyringSecrets:
 
     def _failed(self, verb: str, fault: Exception) -> KeyringUnusable:
         return KeyringUnusable(
-            f"The keyring {self.backend_name} cannot be {verb} ({type(fault).__name__}); unlock it or set {ENVIRONMENT_VARIABLE}."
+            f"The keyring {self.backend_name} cannot be {verb} ({type(fault).__name__}); unlock it or set {self._variable}."
         )
 
 

@@ -17,8 +17,11 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from app.api import runtime_file
 from app.api.schemas import (
+    AcknowledgedModel,
+    AlertsModel,
     CommandHistoryModel,
     CommandsModel,
+    EquityModel,
     FaultModel,
     HealthModel,
     JournalRowsModel,
@@ -31,6 +34,7 @@ from app.api.schemas import (
     SnapshotModel,
     StatusModel,
     StopReceiptModel,
+    TargetsModel,
 )
 from app.api.settings_client import SettingsCalls
 from app.api.stream_reading import SnapshotFollower
@@ -124,6 +128,9 @@ class ApiClient(SettingsCalls):
     async def journal_rows(self, after: int = 0, limit: int = 500) -> JournalRowsModel:
         return await self._get("/journal/rows", JournalRowsModel, {"after": after, "limit": limit})
 
+    async def equity(self, hours: int = 24) -> EquityModel:
+        return await self._get("/equity", EquityModel, {"hours": hours})
+
     async def stop_receipt(self) -> StopReceiptModel:
         return await self._get("/stop-receipt", StopReceiptModel)
 
@@ -158,6 +165,16 @@ class ApiClient(SettingsCalls):
 
     async def operate(self, ask: OperateAsk) -> ResultModel:
         return await self._post("/operate", ask.model_dump(mode="json", exclude_unset=True), ResultModel)
+
+    async def alerts(self) -> AlertsModel:
+        return await self._get("/alerts", AlertsModel)
+
+    async def acknowledge_alert(self, alert_id: str, *, note: str = "", by: str = "operator") -> int:
+        ask = {"note": note, "by": by}
+        return (await self._post(f"/alerts/{alert_id}/acknowledge", ask, AcknowledgedModel)).acknowledged
+
+    async def test_alerts(self, *, by: str = "operator") -> TargetsModel:
+        return await self._post("/alerts/test", {"by": by}, TargetsModel)
 
     async def retry_brain(self) -> None:
         await self._send("POST", "/brain/retry", None, {})

@@ -179,6 +179,36 @@ class LimitModel(Model):
     """`lots`, `%`, the account's currency, or nothing for what is counted."""
 
 
+class AlertModel(Model):
+    alert_id: str
+    at: datetime
+    severity: str
+    """`info` | `warning` | `critical`."""
+    code: str
+    message: str
+    over_at: datetime | None
+    """Since when the trouble is over."""
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+
+
+class TargetModel(Model):
+    """A place where alerts are sent to; its address is never shown."""
+
+    name: str
+    sent: int
+    dropped: int
+    fault: str | None
+    """Why the last message did not get there."""
+
+
+class HotkeyModel(Model):
+    combination: str
+    state: str
+    """`waiting` | `registered` | `taken` | `failed` | `unsupported` | `off`."""
+    detail: str
+
+
 class LatencyModel(Model):
     hop: str
     count: int
@@ -223,12 +253,19 @@ class StatusModel(Model):
     unsigned_allowed: bool
     server_utc_offset: int | None = None
     """Seconds that the broker's wall clock is ahead of UTC; None: not known yet."""
+    alert_targets: tuple[TargetModel, ...] = ()
+    hotkey: HotkeyModel | None = None
+    brain_clock_offset: float | None = None
+    """Seconds by which the brain's clock is ahead of this machine's; null: not measured."""
     warnings: tuple[str, ...] = ()
     """What is wrong with the configuration, one line each."""
 
 
 class SnapshotModel(StatusModel):
     """All of it."""
+
+    alerts: tuple[AlertModel, ...] = ()
+    """Newest first."""
 
     positions: tuple[PositionModel, ...]
     orders: tuple[OrderModel, ...]
@@ -250,6 +287,20 @@ class QuotesModel(Model):
 
 class CommandsModel(Model):
     commands: tuple[CommandModel, ...]
+
+
+class AlertsModel(Model):
+    alerts: tuple[AlertModel, ...]
+    targets: tuple[TargetModel, ...]
+
+
+class AcknowledgedModel(Model):
+    acknowledged: int
+    """How many were open until now."""
+
+
+class TargetsModel(Model):
+    targets: tuple[TargetModel, ...]
 
 
 class JournalRowModel(Model):
@@ -294,6 +345,23 @@ class ResetChallengeModel(Model):
     unknown: tuple[str, ...]
     expires_in: float
     """Seconds."""
+
+
+class EquityPointModel(Model):
+    """One of the journal's samples, about one a minute. Account currency."""
+
+    at: datetime
+    balance: Decimal
+    equity: Decimal
+    peak: Decimal
+    """The highest equity so far, deposits taken out."""
+
+
+class EquityModel(Model):
+    account: str | None
+    """None: no account is known yet, and there are no samples."""
+    samples: tuple[EquityPointModel, ...]
+    """Oldest first."""
 
 
 class HealthModel(Model):
@@ -350,6 +418,11 @@ class NoteAsk(Ask):
     by: Person = "operator"
 
 
+class AcknowledgeAsk(Ask):
+    note: Sentence = ""
+    by: Person = "operator"
+
+
 class OperateAsk(Ask):
     """An operator's own trade command: it may reduce or amend, never add exposure. Fields as in PROTOCOL §4.1.
 
@@ -395,6 +468,7 @@ ROW_KEYS: dict[str, str] = {
     "orders": "ticket",
     "quotes": "symbol",
     "commands": "command_id",
+    "alerts": "alert_id",
 }
 """Keyed lists of a snapshot and the field that names a row."""
 ROW_MODELS: dict[str, type[Model]] = {
@@ -402,6 +476,7 @@ ROW_MODELS: dict[str, type[Model]] = {
     "orders": OrderModel,
     "quotes": QuoteModel,
     "commands": CommandModel,
+    "alerts": AlertModel,
 }
 FIELD_READERS: dict[str, TypeAdapter[Any]] = {
     name: TypeAdapter(field.annotation)

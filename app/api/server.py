@@ -9,6 +9,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 import uvicorn
@@ -20,11 +21,17 @@ from starlette.exceptions import HTTPException as RoutingFault
 from app.api.actions import action_of
 from app.api.guard import Guard
 from app.api.schemas import (
+    AcknowledgeAsk,
+    AcknowledgedModel,
+    AlertModel,
+    AlertsModel,
     ByAsk,
     CommandHistoryModel,
     CommandModel,
     CommandsModel,
     DoneModel,
+    EquityModel,
+    EquityPointModel,
     FaultModel,
     HealthModel,
     JournalRowModel,
@@ -44,6 +51,8 @@ from app.api.schemas import (
     StatusModel,
     StopAsk,
     StopReceiptModel,
+    TargetModel,
+    TargetsModel,
 )
 from app.api.settings_routes import End, SettingsDesk, add_engine_routes, add_settings_routes
 from app.api.stream import serve_stream
@@ -63,6 +72,7 @@ from app.protocol import strict_json
 JOURNAL_TIMEOUT = 5.0
 """Seconds a reader waits for the journal. A stop never waits for it."""
 _MOST_ROWS = 1000
+_MOST_HOURS = 168
 _START_TIMEOUT = 10.0
 
 Asked = TypeVar("Asked", bound=BaseModel)
@@ -192,6 +202,37 @@ def _add_looking(app: FastAPI, control: EngineControl, warnings: tuple[str, ...]
             )
         )
 
+    @app.get("/alerts")
+    async def alerts() -> Response:
+        shot = control.snapshot()
+        return _reply(
+            AlertsModel(
+                alerts=tuple(AlertModel.model_validate(row) for row in shot.alerts),
+                targets=tuple(TargetModel.model_validate(row) for row in shot.alert_targets),
+            )
+        )
+
+    @app.get("/equity")
+    async def equity(request: Request) -> Response:
+        hours = _number(request, "hours", 24, 1, _MOST_HOURS)
+        now = control.snapshot()
+        if now.account is None:
+            return _reply(EquityModel(account=None, samples=()))
+        samples = await _in_time(
+            control.journal.equity_since(now.account.login, now.at - timedelta(hours=hours))
+        )
+        return _reply(
+            EquityModel(
+                account=now.account.login,
+                samples=tuple(
+                    EquityPointModel(
+                        at=sample.at, balance=sample.balance, equity=sample.equity, peak=sample.peak_equity
+                    )
+                    for sample in samples
+                ),
+            )
+        )
+
     @app.get("/metrics")
     async def metrics() -> Response:
         return Response(control.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
@@ -250,6 +291,18 @@ def _add_acting(app: FastAPI, control: EngineControl) -> None:
         ask = await _asked(request, NoteAsk)
         await control.reenable_limit(name, by=ask.by, note=ask.note)
         return _reply(DoneModel())
+
+    @app.post("/alerts/test")
+    async def test_alerts(request: Request) -> Response:
+        ask = await _asked(request, ByAsk)
+        targets = await control.test_alerts(by=ask.by)
+        return _reply(TargetsModel(targets=tuple(TargetModel.model_validate(row) for row in targets)))
+
+    @app.post("/alerts/{alert_id}/acknowledge")
+    async def acknowledge_alert(alert_id: str, request: Request) -> Response:
+        ask = await _asked(request, AcknowledgeAsk)
+        done = await control.acknowledge_alert(alert_id, by=ask.by, note=ask.note)
+        return _reply(AcknowledgedModel(acknowledged=done))
 
     @app.post("/operate")
     async def operate(request: Request) -> Response:

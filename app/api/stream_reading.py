@@ -9,6 +9,7 @@ from pydantic import BaseModel, create_model
 from app.api.schemas import (
     FIELD_READERS,
     ROW_KEYS,
+    AlertModel,
     CommandModel,
     Model,
     OrderModel,
@@ -33,6 +34,7 @@ class ListsReading(Model):
     orders: RowsReading[OrderModel] | None = None
     quotes: RowsReading[QuoteModel] | None = None
     commands: RowsReading[CommandModel] | None = None
+    alerts: RowsReading[AlertModel] | None = None
 
 
 _FIELDS: dict[str, Any] = {

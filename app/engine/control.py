@@ -14,7 +14,7 @@ from app.domain.limits import SafetyLimits
 from app.domain.results import CommandResult
 from app.domain.values import CommandId
 from app.engine.ports import Journal
-from app.engine.snapshots import EngineSnapshot, StopReceipt
+from app.engine.snapshots import EngineSnapshot, StopReceipt, TargetView
 
 
 class Refused(Exception):
@@ -76,6 +76,15 @@ class EngineControl(Protocol):
 
     async def operate(self, action: Action, *, by: str) -> CommandResult:
         """Carry out an operator's own trade command (close, cancel, modify, close all) through the same gate and journal."""
+
+    async def acknowledge_alert(self, alert_id: str, *, by: str, note: str) -> int:
+        """Somebody has seen an alert, or `all` of them: journalled, and it does not come again. How many were open.
+
+        Raises Refused('UNKNOWN_ALERT').
+        """
+
+    async def test_alerts(self, *, by: str) -> tuple[TargetView, ...]:
+        """Send a message to every alert target and wait for their answers, 8 s at most. Raises Refused('NO_TARGETS')."""
 
     def retry_brain(self) -> None: ...
 

@@ -16,6 +16,7 @@ from app.domain.command_record import CommandRecord
 from app.domain.commands import Action, Origin, TradeCommand
 from app.domain.errors import IllegalTransition
 from app.domain.events import (
+    AlertAcknowledged,
     CommandQueued,
     CommandReceived,
     LimitReenabled,
@@ -35,14 +36,16 @@ from app.engine.desk import CommandInHand
 from app.engine.limit_desk import LimitDesk
 from app.engine.limit_watch import limit_views
 from app.engine.metrics import prometheus_text
-from app.engine.ports import Journal
-from app.engine.snapshots import EngineSnapshot, LinkView, StopReceipt
+from app.engine.ports import Journal, OutgoingAlert
+from app.engine.snapshots import EngineSnapshot, HotkeyView, LinkView, StopReceipt, TargetView
 from app.engine.terminal_side import TerminalSide
 from app.engine.views import CommandViews
 
 _OPERATORS_TIME = timedelta(seconds=30)
 _CHALLENGE_LIFE = 120.0
 _SHOWN = 200
+_TEST_PATIENCE = 8.0
+"""Seconds that a test of the alert targets may take: less than who asks over the local API waits for an answer."""
 
 
 @dataclass(slots=True)
@@ -71,6 +74,8 @@ class OperatorSide:
         self._command_views = CommandViews()
         self._waiting: dict[CommandId, asyncio.Future[CommandResult]] = {}
         self.limits = LimitDesk(core)
+        self.hotkey: Callable[[], HotkeyView | None] = lambda: None
+        """How the stop key stands; set by whoever holds it."""
         core.finished_listeners.append(self._finished)
 
     @property
@@ -239,6 +244,37 @@ class OperatorSide:
         if waiting is not None and not waiting.done():
             waiting.set_result(result)
 
+    # ------------------------------------------------------------ alerts
+
+    async def acknowledge_alert(self, alert_id: str, *, by: str, note: str) -> int:
+        """Somebody has seen it: it does not come again. `all`: every open one. How many were open until now."""
+        core = self._core
+        if alert_id != "all" and not core.alerts.knows(alert_id):
+            raise Refused("UNKNOWN_ALERT", f"there is no alert {alert_id}; `medulla alerts` lists them")
+        at = core.clock.now()
+        seen = core.alerts.acknowledge(alert_id, by)
+        if seen:
+            await core.journal.append(*(AlertAcknowledged(at, alert.alert_id, by, note) for alert in seen))
+            core.bus.mark("alerts")
+        return len(seen)
+
+    async def test_alerts(self, *, by: str) -> tuple[TargetView, ...]:
+        """Send a message to every target now, whatever the bounds; how each of them took it."""
+        sender = self._core.alert_sender
+        if sender is None:
+            raise Refused(
+                "NO_TARGETS",
+                "no address is set: `medulla alerts add`, or the variable MEDULLA_ALERTS__URLS, then restart the engine",
+            )
+        self._core.log("alert_test", by=by)
+        name = self._core.options.executor_id
+        return await sender.test(
+            OutgoingAlert(
+                "info", f"Medulla {name}: test", f"Asked for by {by}. If you read this, alerts reach you."
+            ),
+            _TEST_PATIENCE,
+        )
+
     def retry_brain(self) -> None:
         if self._core.link is not None:
             self._core.link.retry_now()
@@ -272,6 +308,10 @@ class OperatorSide:
             latencies=core.latencies.views(),
             counters=core.tally.counters(received=core.inbox.received, duplicates=core.inbox.duplicates),
             unsigned_allowed=core.options.unsigned_allowed,
+            alerts=core.alerts.views,
+            alert_targets=core.alert_sender.targets() if core.alert_sender is not None else (),
+            hotkey=self.hotkey(),
+            brain_clock_offset=self._brain.clock_offset,
             server_utc_offset=book.server_utc_offset if account is not None else None,
         )
 

@@ -102,7 +102,7 @@ class HotkeyView:
 
     combination: str
     state: str
-    """'registered' | 'taken' | 'failed' | 'unsupported' | 'off'."""
+    """'waiting' | 'registered' | 'taken' | 'failed' | 'unsupported' | 'off'."""
     detail: str
 
 

@@ -21,6 +21,7 @@ from app.engine.control import Refused
 from app.engine.core import EngineCore
 from app.engine.limit_watch import LimitWatch
 from app.engine.operator_side import OperatorSide
+from app.engine.snapshots import HotkeyView
 from app.engine.stop import StopOrder
 from app.engine.terminal_side import TerminalSide
 from app.engine.watchdogs import Watchdogs
@@ -104,6 +105,11 @@ class Engine:
 
     async def wait_closed(self) -> None:
         await self._ended.wait()
+
+    def show_hotkey(self, view: Callable[[], HotkeyView]) -> None:
+        """Whoever holds the stop key tells how it stands: it is shown, and watched."""
+        self.operator.hotkey = view
+        self.watchdogs.hotkey = view
 
     def request_end(self) -> None:
         """From a signal handler or the API."""

@@ -26,6 +26,7 @@ from app.domain.watchdog_rules import (
 from app.engine.brain_side import BrainSide
 from app.engine.core import EngineCore
 from app.engine.desk import CommandInHand
+from app.engine.snapshots import HotkeyView
 from app.engine.terminal_side import TerminalSide
 
 _CALM = 60.0
@@ -58,6 +59,9 @@ class Watchdogs:
         self._commands = Episode(GOOD_LATENCIES)
         self._failures = Episode()
         self._queue = Episode()
+        self._hotkey = Episode()
+        self.hotkey: Callable[[], HotkeyView | None] = lambda: None
+        """How the stop key stands; set by whoever holds it."""
         core.finished_listeners.append(self._finished)
         core.processor.before_send = self.look_at_clocks
         terminal.on_round_trip = self._round_trip
@@ -72,6 +76,7 @@ class Watchdogs:
         self._watch_terminal(now)
         self._watch_failures()
         self._watch_queue()
+        self._watch_hotkey()
         return self._watch_brain(now)
 
     # ------------------------------------------------------------ clocks
@@ -248,4 +253,22 @@ class Watchdogs:
         elif turn is Turn.OVER:
             self._core.alarm(
                 "info", "QUEUE_EASED", f"{depth} commands wait; the queue has eased", ends=("QUEUE_FILLING",)
+            )
+
+    # ------------------------------------------------------------ the stop key
+
+    def _watch_hotkey(self) -> None:
+        key = self.hotkey()
+        if key is None or key.state in ("off", "unsupported", "waiting"):
+            return
+        turn = self._hotkey.see(bad=key.state != "registered")
+        if turn is Turn.BEGUN:
+            self._core.alarm(
+                "warning",
+                "HOTKEY_LOST",
+                f"the stop key {key.combination} does not work: {key.detail}. The button and `medulla stop` do",
+            )
+        elif turn is Turn.OVER:
+            self._core.alarm(
+                "info", "HOTKEY_BACK", f"the stop key {key.combination} works", ends=("HOTKEY_LOST",)
             )

@@ -28,6 +28,7 @@ from app.engine.snapshots import (
     LimitView,
     LinkView,
     StopReceipt,
+    TargetView,
 )
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -161,6 +162,24 @@ class HeldJournal:
         return tuple(row for row in every if row.seq > after)[:limit]
 
 
+    async def equity_since(self, account: str, since: datetime) -> tuple[EquitySampled, ...]:
+        await self._wait()
+        every = [
+            EquitySampled(
+                at=NOON - timedelta(hours=ago),
+                account="12345678",
+                broker_day="2026-11-20",
+                balance=Decimal(10_000),
+                equity=Decimal(10_000 - ago),
+                day_start_equity=Decimal(10_000),
+                peak_equity=Decimal(10_100),
+                deposits=Decimal(0),
+            )
+            for ago in (30, 3, 1)
+        ]
+        return tuple(sample for sample in every if sample.at >= since)
+
+
 class FakeControl:
     """`asked` is every request with its arguments, in order; `now` is what it shows."""
 
@@ -251,6 +270,14 @@ class FakeControl:
     async def operate(self, action: Action, *, by: str) -> CommandResult:
         self._note("operate", action=action, by=by)
         return CommandResult(CommandId("op-1"), Outcome.EXECUTED, 9, volume=Decimal("0.10"))
+
+    async def acknowledge_alert(self, alert_id: str, *, by: str, note: str) -> int:
+        self._note("acknowledge_alert", alert_id=alert_id, by=by, note=note)
+        return 1
+
+    async def test_alerts(self, *, by: str) -> tuple[TargetView, ...]:
+        self._note("test_alerts", by=by)
+        return (TargetView("1 json", 3, 0, None), TargetView("2 tgram", 0, 1, "no answer"))
 
     def retry_brain(self) -> None:
         self._note("retry_brain")

@@ -231,7 +231,8 @@ async def test_a_secret_goes_to_the_keyring_or_nowhere(
     assert up.settings.config_path.read_text() == FILE
     shown = await client.settings()
     assert "canary" not in shown.model_dump_json()
-    assert [setting.origin for setting in shown.settings if setting.secret] == ["keyring"]
+    origins = {setting.key: setting.origin for setting in shown.settings if setting.secret}
+        assert origins == {"brain.api_key": "keyring", "alerts.urls": "default"}
 
 
 async def test_the_engine_ends_when_asked(up: Running, client: ApiClient) -> None:
