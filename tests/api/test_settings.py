@@ -232,7 +232,7 @@ async def test_a_secret_goes_to_the_keyring_or_nowhere(
     shown = await client.settings()
     assert "canary" not in shown.model_dump_json()
     origins = {setting.key: setting.origin for setting in shown.settings if setting.secret}
-        assert origins == {"brain.api_key": "keyring", "alerts.urls": "default"}
+    assert origins == {"brain.api_key": "keyring", "alerts.urls": "default"}
 
 
 async def test_the_engine_ends_when_asked(up: Running, client: ApiClient) -> None:
