@@ -12,135 +12,22 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
-from websockets.exceptions import ConnectionClosed
-
-from tests.end_to_end.scripted_brain import Message, ScriptedBrain
+from app.adapters.journal_reader import JournalReader
 
 from .common_judge import SentBeforeJournal, Verdict, judge
 from .common_results import Result, write_result
+from .common_trader import Trader
 from .kill_points import Point
-from .kill_world import POLL, FaultWorld, ForkedExecutor, Nursery
+from .kill_world import POLL, FaultWorld, Forked, Nursery
 
-SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD")
-FAR_BELOW = {"EURUSD": 0.9, "GBPUSD": 1.0, "USDJPY": 100.0, "XAUUSD": 1500.0}
-WINDOW = 6
-"""Commands that are open at once."""
-NEVER_MORE = 40.0
+NEVER_MORE = 120.0
 """Seconds after which a point that is not reached is a failure of the campaign itself."""
-
-
-class Orders:
-    """An endless mix of commands; what names a ticket takes it from what the brain was told."""
-
-    def __init__(self, rng: random.Random, brain: ScriptedBrain) -> None:
-        self._rng = rng
-        self._brain = brain
-        self._positions: list[int] = []
-        self._pending: list[int] = []
-        self._learnt: set[str] = set()
-        self._number = 0
-
-    def learn(self, command_id: str, end: Message) -> None:
-        """A command has ended: what it opened can be closed."""
-        if command_id in self._learnt or end["type"] == "COMMAND_ACK" or not end["result"]["success"]:
-            return
-        self._learnt.add(command_id)
-        ticket = end["result"].get("ticket")
-        frame = json.loads(json.loads(self._brain.frames[command_id])["payload"])
-        action = frame["command"]["action"]
-        if ticket and action == "OPEN_POSITION":
-            self._positions.append(ticket)
-        elif ticket and action == "PLACE_ORDER":
-            self._pending.append(ticket)
-
-    def __next__(self) -> Message:
-        rng = self._rng
-        self._number += 1
-        draw = rng.random()
-        symbol = rng.choice(SYMBOLS)
-        if self._number % 40 == 0:
-            return {"action": "CLOSE_ALL", "symbol": symbol}
-        if draw < 0.15 and self._positions:
-            return {
-                "action": "CLOSE_POSITION",
-                "ticket": self._positions.pop(rng.randrange(len(self._positions))),
-            }
-        if draw < 0.22 and self._pending:
-            return {"action": "CANCEL_ORDER", "ticket": self._pending.pop(rng.randrange(len(self._pending)))}
-        if draw < 0.30 and self._positions:
-            ticket = rng.choice(self._positions)
-            return {"action": "MODIFY_POSITION", "ticket": ticket, "stopLoss": 0}
-        if draw < 0.40:
-            return {
-                "action": "PLACE_ORDER", "symbol": symbol, "type": "BUY_LIMIT", "volume": 0.01, "price": FAR_BELOW[symbol],
-            }  # fmt: skip
-        side = rng.choice(("BUY", "SELL"))
-        return {"action": "OPEN_POSITION", "symbol": symbol, "type": side, "volume": rng.randint(1, 5) / 100}
-
-    def __iter__(self) -> Iterator[Message]:
-        return self
-
-
-class Trader:
-    """The brain's side: keeps a window of commands open, sends again what has no end, counts who has ended."""
-
-    def __init__(
-        self, world: FaultWorld, rng: random.Random, *, window: int = WINDOW, expiry: int = 30_000
-    ) -> None:
-        self.world = world
-        self.brain = world.brain
-        self.rng = rng
-        self.window = window
-        self.expiry = expiry
-        self.orders = Orders(rng, world.brain)
-        self.ids: list[str] = []
-        self.open: list[str] = []
-        self.touched: set[str] = set()
-        """Commands that were open when a fault struck."""
-
-    def settle(self) -> None:
-        """Take out of the window what has ended."""
-        still = []
-        for command_id in self.open:
-            end = self.brain.final(command_id)
-            if end is None:
-                still.append(command_id)
-            else:
-                self.orders.learn(command_id, end)
-        self.open = still
-
-    def send_again(self) -> None:
-        with suppress(ConnectionClosed, AssertionError):
-            self.brain.send_again(self.open)
-
-    def top_up(self) -> None:
-        """Fill the window."""
-        self.settle()
-        while len(self.open) < self.window:
-            command_id = f"c{len(self.ids)}-{self.rng.getrandbits(32):08x}"
-            self.ids.append(command_id)
-            self.open.append(command_id)
-            with suppress(ConnectionClosed, AssertionError):
-                self.brain.order(next(self.orders), command_id, expiry=self.expiry)
-
-    def finish(self, *, timeout: float = 60.0) -> None:
-        """Until everything has ended; what has not by then is the judge's."""
-        deadline = time.monotonic() + timeout
-        while self.open and time.monotonic() < deadline:
-            self.settle()
-            if self.open:
-                with suppress(AssertionError):
-                    self.brain.wait(self._some_end, "a further end", timeout=0.5)
-
-    def _some_end(self) -> bool:
-        return any(self.brain.final(command_id) is not None for command_id in self.open)
 
 
 @dataclass
@@ -187,7 +74,7 @@ def kill_at(
     done = Kills(str(points[0]), seed)
     try:
         world.begin()
-        trader = Trader(world, rng)
+        trader = Trader(world.brain, rng)
         watch = SentBeforeJournal(world.folder / "ledger.jsonl.commands", world.journal_file)
         for cycle in range(cycles):
             point = points[cycle % len(points)]
@@ -206,8 +93,9 @@ def kill_at(
         watch.look()
         done.sent_before_journal = watch.found
         done.verdict = judge(world.brain, trader.ids, world.ledger(), world.journal())
-        checked = world.medulla("journal", "verify")
-        done.journal_verified = checked.returncode == 0
+        with JournalReader(world.journal_file) as reader:
+            reader.check_database()
+            done.journal_verified = reader.check_chain().sound
     finally:
         world.close()
     done.seconds = time.monotonic() - begun
@@ -216,7 +104,7 @@ def kill_at(
 
 def _cycle(
     world: FaultWorld, trader: Trader, point: Point, *, nth: int, linger: float, weakened: str | None
-) -> ForkedExecutor:
+) -> Forked:
     """One life of the executor, up to its kill."""
     session = world.brain.sessions
     executor = world.fork(point=point, nth=nth, linger=linger, weakened=weakened)

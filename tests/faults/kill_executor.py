@@ -1,6 +1,6 @@
-"""Executors started from a process that has imported everything already: `python -m tests.faults.kill_executor`.
+"""Executors and terminals started from a process that has imported everything: `python -m tests.faults.kill_executor`.
 
-One JSON order a line on stdin, one forked executor for each, its beginning and its end as lines on stdout. The executor is the
+One JSON order a line on stdin, one forked process for each, its beginning and its end as lines on stdout. The executor is the
 product's own (`medulla run`), built over the adapters of kill_points.py and, where the order says so, weakened. POSIX only.
 """
 
@@ -15,13 +15,15 @@ import random
 import select
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import app.bootstrap
+import app.domain.reconcile
+from app.__main__ import main as program
 from app.adapters.brain_options import BrainOptions, BrainTimings
 from app.cli.run import run_engine
 from app.domain.errors import ConfigurationError
@@ -33,6 +35,8 @@ from .kill_weakened import WEAKENED
 
 IMPORTED_LATE = (
     "app.adapters.log_files",
+    "app.cli.main",
+    "app.sim.run",
     "h11",
     "stringprep",
     "encodings.idna",
@@ -112,7 +116,7 @@ def _bear(order: Mapping[str, Any], mine: tuple[int, int]) -> None:
         os.dup2(output, 1)
         os.dup2(output, 2)
         random.seed()
-        code = _become(order)
+        code = _become_terminal(order["terminal"]) if "terminal" in order else _become(order)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -123,6 +127,16 @@ def _die_with_parent() -> None:
     """No executor outlives its campaign."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+
+def _become_terminal(options: Sequence[str]) -> int:
+    """`medulla sim` with these options."""
+    sys.argv = ["medulla", "sim", *options]
+    try:
+        program()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    return 0
 
 
 def _become(order: Mapping[str, Any]) -> int:
@@ -138,6 +152,8 @@ def _become(order: Mapping[str, Any]) -> int:
         WEAKENED[weakened](settings)
     if order.get("quick", False):
         _make_quick()
+    if "absence" in order:
+        app.domain.reconcile.ABSENCE_IS_FINAL_AFTER = timedelta(seconds=order["absence"])
     if "clock" in order:
         _shift_clock(Path(order["clock"]))
     point = order.get("point")

@@ -12,23 +12,25 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.harness import PATIENCE, World, clean_environment
+from tests.end_to_end.harness import PATIENCE, Line, World, clean_environment
 from tests.end_to_end.scripted_brain import Manners
 
 from .kill_points import KILL, Point
 
 POLL = 0.005
 """Seconds between two looks at what nobody announces."""
+START_PATIENCE = 120.0
+"""Seconds for a start on a machine that is busy with other things."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class ForkedExecutor:
-    """One executor's process: how to hurt it, and how it ended."""
+class Forked:
+    """One process of a nursery: how to hurt it, what it said, how it ended. The same words as the harness' `Process`."""
 
     def __init__(self, pid: int, output: Path) -> None:
         self.pid = pid
@@ -60,7 +62,7 @@ class ForkedExecutor:
     def wait(self, timeout: float = PATIENCE) -> int | None:
         """Its exit code once it has ended. Raises AssertionError if it does not."""
         if not self.ended.wait(timeout):
-            raise AssertionError(f"executor {self.pid} did not end within {timeout:.0f} s\n{self.words()}")
+            raise AssertionError(f"process {self.pid} did not end within {timeout:.0f} s\n{self.words()}")
         return self.code
 
     def end(self) -> int | None:
@@ -75,9 +77,20 @@ class ForkedExecutor:
         lines = self.output.read_text("utf-8", "replace").splitlines() if self.output.exists() else []
         return "\n".join(line[:500] for line in lines[-most:])
 
-    def said(self, event: str) -> bool:
-        """Whether its log has that event by now."""
-        return any(f'"event": "{event}"' in line for line in self.words(10_000).splitlines())
+    def said(self, event: str, *, nth: int = 1, timeout: float = PATIENCE) -> Line:
+        """The nth line with that event, waited for."""
+        for _ in range(int(timeout / POLL)):
+            found = [line for line in self.lines() if line.get("event") == event]
+            if len(found) >= nth:
+                return found[nth - 1]
+            if self.ended.wait(POLL):
+                break
+        raise AssertionError(f"process {self.pid} did not say {event!r}\n{self.words()}")
+
+    def lines(self) -> list[Line]:
+        """Its JSON lines up to now."""
+        whole = self.output.read_bytes().split(b"\n")[:-1] if self.output.exists() else []
+        return [json.loads(line) for line in whole if line.startswith(b"{")]
 
 
 class Nursery:
@@ -85,9 +98,8 @@ class Nursery:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
         self._born: queue.Queue[int] = queue.Queue()
-        self._living: dict[int, ForkedExecutor] = {}
+        self._living: dict[int, Forked] = {}
         self._unclaimed: dict[int, int] = {}
         self._lock = threading.Lock()
         self._count = 0
@@ -122,17 +134,17 @@ class Nursery:
                             child.code = line["code"]
                             child.ended.set()
 
-    def bear(self, config: Path, environment: Mapping[str, str], **order: Any) -> ForkedExecutor:
-        """Fork an executor with these settings; `order`: see kill_executor.py."""
-        assert self._ready.wait(PATIENCE), "the nursery did not start"
+    def bear(self, folder: Path, name: str, **order: Any) -> Forked:
+        """Fork a process whose words go to `folder`; `order`: see kill_executor.py."""
+        assert self._ready.wait(START_PATIENCE), "the nursery did not start"
         assert self.process.stdin is not None
         self._count += 1
-        output = self._folder / f"executor.{self._count:05d}.out"
-        told = {"config": str(config), "environment": dict(environment), "output": str(output), **order}
+        output = folder / f"{name}.{self._count:05d}.out"
+        told = {"output": str(output), **order}
         self.process.stdin.write(json.dumps(told).encode() + b"\n")
         self.process.stdin.flush()
-        pid = self._born.get(timeout=PATIENCE)
-        child = ForkedExecutor(pid, output)
+        pid = self._born.get(timeout=START_PATIENCE)
+        child = Forked(pid, output)
         with self._lock:
             code = self._unclaimed.pop(pid, None)
             if code is None:
@@ -166,7 +178,7 @@ class FaultWorld(World):
         super().__init__(folder, manners=manners)
         self._own_nursery = nursery is None
         self.nursery = nursery or Nursery(folder / "executors")
-        self.forked: list[ForkedExecutor] = []
+        self.forked: list[Forked] = []
         self._read = 0
 
     def begin(self, *, terminal: Iterable[str] = (), **settings: Any) -> None:
@@ -175,17 +187,39 @@ class FaultWorld(World):
         self.start_terminal(*terminal)
         self.configure(log={"level": "warning"}, **settings)
 
-    def fork(self, *, point: Point | None = None, config: Path | None = None, **order: Any) -> ForkedExecutor:
+    def fork(self, *, point: Point | None = None, config: Path | None = None, **order: Any) -> Forked:
         """A new executor. `order`: nth, linger, weakened, quick, clock."""
         if point is not None:
             order["point"] = str(point)
-        child = self.nursery.bear(
-            config or self.config, {"MEDULLA_BRAIN__API_KEY": self.brain.api_key}, **order
+        return self._bear(
+            "executor",
+            config=str(config or self.config),
+            environment={"MEDULLA_BRAIN__API_KEY": self.brain.api_key},
+            **order,
         )
+
+    def _bear(self, name: str, **order: Any) -> Forked:
+        child = self.nursery.bear(self.folder, name, **order)
         self.forked.append(child)
         return child
 
-    def wait_for_state(self, session: int, child: ForkedExecutor, *, timeout: float = 2 * PATIENCE) -> bool:
+    def start_terminal(self, *options: str) -> Forked:  # type: ignore[override]
+        """From the nursery too; the first start chooses ports, later ones take the same."""
+        ports = [
+            text
+            for name in ("command_port", "stream_port", "control_port")
+            for text in (f"--{name.replace('_', '-')}", str(self._ports.get(name, 0)))
+        ]
+        told = [
+            *ports, "--ledger", str(self.folder / "ledger.jsonl"), "--key-file", str(self.folder / "terminal.key"),
+            "--balance", "1000000", *options,
+        ]  # fmt: skip
+        started = self._bear("terminal", terminal=told)
+        self.terminal = started  # type: ignore[assignment]
+        self._ports = started.said("ready", timeout=START_PATIENCE)
+        return started
+
+    def wait_for_state(self, session: int, child: Forked, *, timeout: float = START_PATIENCE) -> bool:
         """Whether a session after `session` has told its STATE before the executor died. Raises AssertionError for neither."""
         for _ in range(int(timeout / POLL)):
             if self.state_of(session):

@@ -1,0 +1,143 @@
+"""The brain's side of a campaign: an endless mix of commands, a window of them open, sent again until each has an end.
+
+It trades and keeps books of what it asked; what must be true of them is the judge's.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from websockets.exceptions import ConnectionClosed
+
+from tests.end_to_end.scripted_brain import Message, ScriptedBrain
+
+SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD")
+FAR_BELOW = {"EURUSD": 0.9, "GBPUSD": 1.0, "USDJPY": 100.0, "XAUUSD": 1500.0}
+WINDOW = 6
+"""Commands that are open at once."""
+
+
+class Orders:
+    """An endless mix of commands; what names a ticket takes it from what the brain was told."""
+
+    def __init__(self, rng: random.Random, brain: ScriptedBrain) -> None:
+        self._rng = rng
+        self._brain = brain
+        self._positions: list[int] = []
+        self._pending: list[int] = []
+        self._learnt: set[str] = set()
+        self._number = 0
+
+    def learn(self, command_id: str, end: Message) -> None:
+        """A command has ended: what it opened can be closed."""
+        if command_id in self._learnt or end["type"] == "COMMAND_ACK" or not end["result"]["success"]:
+            return
+        self._learnt.add(command_id)
+        ticket = end["result"].get("ticket")
+        frame = json.loads(json.loads(self._brain.frames[command_id])["payload"])
+        action = frame["command"]["action"]
+        if ticket and action == "OPEN_POSITION":
+            self._positions.append(ticket)
+        elif ticket and action == "PLACE_ORDER":
+            self._pending.append(ticket)
+
+    def __next__(self) -> Message:
+        rng = self._rng
+        self._number += 1
+        draw = rng.random()
+        symbol = rng.choice(SYMBOLS)
+        if self._number % 40 == 0:
+            return {"action": "CLOSE_ALL", "symbol": symbol}
+        if draw < 0.15 and self._positions:
+            return {
+                "action": "CLOSE_POSITION",
+                "ticket": self._positions.pop(rng.randrange(len(self._positions))),
+            }
+        if draw < 0.22 and self._pending:
+            return {"action": "CANCEL_ORDER", "ticket": self._pending.pop(rng.randrange(len(self._pending)))}
+        if draw < 0.30 and self._positions:
+            ticket = rng.choice(self._positions)
+            return {"action": "MODIFY_POSITION", "ticket": ticket, "stopLoss": 0}
+        if draw < 0.40:
+            return {
+                "action": "PLACE_ORDER", "symbol": symbol, "type": "BUY_LIMIT", "volume": 0.01, "price": FAR_BELOW[symbol],
+            }  # fmt: skip
+        side = rng.choice(("BUY", "SELL"))
+        return {"action": "OPEN_POSITION", "symbol": symbol, "type": side, "volume": rng.randint(1, 5) / 100}
+
+    def __iter__(self) -> Iterator[Message]:
+        return self
+
+
+class Trader:
+    """The brain's side: keeps a window of commands open, sends again what has no end, counts who has ended."""
+
+    def __init__(
+        self, brain: ScriptedBrain, rng: random.Random, *, window: int = WINDOW, expiry: int = 30_000
+    ) -> None:
+        self.brain = brain
+        self.rng = rng
+        self.window = window
+        self.expiry = expiry
+        self.orders = Orders(rng, brain)
+        self.ids: list[str] = []
+        self.open: list[str] = []
+        self.sessions_told = 0
+        """The session whose STATE was answered with everything that has no end."""
+        self._read = 0
+
+    def settle(self) -> None:
+        """Take out of the window what has ended."""
+        still = []
+        for command_id in self.open:
+            end = self.brain.final(command_id)
+            if end is None:
+                still.append(command_id)
+            else:
+                self.orders.learn(command_id, end)
+        self.open = still
+
+    def answer_state(self) -> bool:
+        """What a brain does after a reconnection: once STATE is here, everything without an end is sent again, unchanged."""
+        messages, found = self.brain.messages, False
+        while self._read < len(messages):
+            message = messages[self._read]
+            self._read += 1
+            if message.body["type"] == "STATE" and message.session > self.sessions_told:
+                self.sessions_told = message.session
+                found = True
+        if found:
+            self.settle()
+            self.send_again()
+        return found
+
+    def send_again(self) -> None:
+        with suppress(ConnectionClosed, AssertionError):
+            self.brain.send_again(self.open)
+
+    def top_up(self, most: int = 1 << 60) -> None:
+        """Fill the window, up to `most` commands in all."""
+        self.settle()
+        while len(self.open) < self.window and len(self.ids) < most:
+            command_id = f"c{len(self.ids)}-{self.rng.getrandbits(32):08x}"
+            self.ids.append(command_id)
+            self.open.append(command_id)
+            with suppress(ConnectionClosed, AssertionError):
+                self.brain.order(next(self.orders), command_id, expiry=self.expiry)
+
+    def finish(self, *, timeout: float = 60.0) -> None:
+        """Until everything has ended; what has not by then is the judge's."""
+        deadline = time.monotonic() + timeout
+        while self.open and time.monotonic() < deadline:
+            self.answer_state()
+            self.settle()
+            if self.open:
+                with suppress(AssertionError):
+                    self.brain.wait(self._some_end, "a further end", timeout=0.5)
+
+    def _some_end(self) -> bool:
+        return any(self.brain.final(command_id) is not None for command_id in self.open)
