@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from app.adapters.event_codec import decode_event, decode_result, instant
+from app.adapters.event_codec import decode_event, decode_result, instant, instant_text
 from app.adapters.journal_batch import Position
 from app.adapters.journal_chain import ChainRow
 from app.adapters.journal_schema import chain_head, commands, equity_samples, events, limits, outbox, sessions
@@ -126,7 +126,7 @@ def equity_since(connection: Connection, account: str, since: datetime) -> tuple
     table = equity_samples.c
     query = (
         select(equity_samples)
-        .where(table.account == account, table.at >= stamp(since))
+        .where(table.account == account, table.at >= instant_text(since))
         .order_by(table.seq)
     )
     return tuple(_sampled(row) for row in connection.execute(query))

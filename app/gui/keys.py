@@ -35,7 +35,7 @@ KEYS = (
     Key("Ctrl+9", "Latency", "pane:latency"),
     Key("Ctrl+0", "Log", "pane:log"),
     Key("Ctrl+F", "Filter of the table you are in", "filter"),
-    Key("Ctrl+T", "Times: local or UTC", "toggle_zone"),
+    Key("Ctrl+T", "Times: local, UTC or the broker's", "toggle_zone"),
     Key("Ctrl+Shift+L", "Default layout", "default_layout"),
     Key("Ctrl+Q", "Leave: asks whether to keep trading", "leave"),
     Key("Enter", "Open what is chosen: close dialog, history"),

@@ -189,7 +189,7 @@ def _give_past(window: MainWindow, picture: SnapshotModel) -> None:
             wave = sin(step / 9) * 14 + sin(step / 23) * 22
             fall = max(0.0, 1.9 - share * 1.3 + sin(step / 12) * 0.5)
             at = picture.at - timedelta(minutes=(steps - step) * 1.5)
-            window.equity.add(at, begin + (last - begin) * share + wave * (1 - share), fall)
+            window.equity.curve.add(at, begin + (last - begin) * share + wave * (1 - share), fall)
     for step in range(60):
         window.market.notice(canned.moved(picture, step))
     lines = [

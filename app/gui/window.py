@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent
-from PySide6.QtWidgets import QLabel, QMainWindow, QMenuBar, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QMainWindow, QMenuBar, QVBoxLayout, QWidget
 
 from app.api.schemas import SnapshotModel, StopReceiptModel
 from app.api.stop_client import StopReport
@@ -16,25 +15,30 @@ from app.gui import formats, keys, words
 from app.gui.acts import TradingActs
 from app.gui.commands_pane import CommandsPane
 from app.gui.docks import PaneDocks
+from app.gui.equity_pane import EquityPane
 from app.gui.formats import Zone
 from app.gui.halt_banner import HaltBanner, StopStory, story_of_picture, story_of_report
 from app.gui.icons import state_icon
 from app.gui.journal_pane import JournalPane
+from app.gui.latency_pane import LatencyPane
 from app.gui.log_panes import AlertsPane, LogPane
 from app.gui.market_pane import MarketPane
 from app.gui.notice_line import NoticeLine
 from app.gui.pane import Pane, TablePane
-from app.gui.plots import EquityPane, LatencyPane
 from app.gui.positions_pane import OrdersPane, PositionsPane
 from app.gui.safety_pane import SafetyPane
 from app.gui.session import EngineLink, EngineSession, EngineState
+from app.gui.status_line import StatusLine
 from app.gui.stopping import EmergencyStop
-from app.gui.theme import DARK_CHOICE, FOLLOW, LIGHT_CHOICE, Theme
+from app.gui.theme import Theme
 from app.gui.top_bar import TopBar
+from app.gui.window_memory import WindowMemory
+from app.gui.window_menus import make_menus
 
 FRAME_MS = 100
 """Pictures that come faster than an eye can use them are folded into one."""
 _RECEIPT_MS = 1000
+_PAST_HOURS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class MainWindow(QMainWindow):
         self._receipt: StopReceiptModel | None = None
         self._report: StopStory | None = None
         self._zone = Zone.LOCAL
+        self._zone_name = "local"
+        self._memory = WindowMemory(options.state_file)
         self._may_close = False
         self._icon_of = ""
         self.setWindowTitle("Medulla")
@@ -85,9 +91,10 @@ class MainWindow(QMainWindow):
                 (self.safety, self.market),
             ),
         )
-        self._make_status_line()
+        self.status_line = StatusLine(self.statusBar())
         self.acts = TradingActs(self, session, options.stop_file)
-        self._make_menus()
+        made = make_menus(self, self.menus, theme, session.start_engine)
+        self.start_action, self.fade_action, self.sound_action = made.start, made.fade, made.sounds
         self._keys = keys.bind(self, self.act)
         self._join()
         self._frame = QTimer(self)
@@ -146,47 +153,12 @@ class MainWindow(QMainWindow):
             column.addWidget(widget)
         self.setMenuWidget(head)
 
-    def _make_status_line(self) -> None:
-        bar = self.statusBar()
-        bar.setSizeGripEnabled(False)
-        self.figures = QLabel()
-        self.clock = QLabel()
-        bar.addWidget(self.figures, 1)
-        bar.addPermanentWidget(self.clock)
-
-    def _make_menus(self) -> None:
-        engine = self.menus.addMenu("&Engine")
-        self.start_action = engine.addAction("Start the engine", self._session.start_engine)
-        engine.addAction("Try the brain again now", self.acts.retry_brain)
-        engine.addSeparator()
-        engine.addAction("Leave…\tCtrl+Q", self.close)
-        trading = self.menus.addMenu("&Trading")
-        trading.addAction("Pause entries, or resume\tF9", self.acts.pause_or_resume)
-        trading.addAction("Close all positions…", self.acts.close_all)
-        self.reset_action = trading.addAction("Reset the emergency stop…", self.acts.reset)
-        view = self.menus.addMenu("&View")
-        for name, dock in self.panes_docked.docks.items():
-            shown = dock.toggleViewAction()
-            shown.setText(name.capitalize())
-            view.addAction(shown)
-        view.addSeparator()
-        view.addAction("Default layout\tCtrl+Shift+L", self.default_layout)
-        view.addAction("Times: local or UTC\tCtrl+T", self.toggle_zone)
-        looks = view.addMenu("Colours")
-        self._looks = QActionGroup(self)
-        for choice, text in ((FOLLOW, "As the system"), (LIGHT_CHOICE, "Light"), (DARK_CHOICE, "Dark")):
-            action = QAction(text, self, checkable=True, checked=choice == self._theme.choice)
-            action.triggered.connect(partial(self._theme.choose, choice))
-            self._looks.addAction(action)
-            looks.addAction(action)
-        helps = self.menus.addMenu("&Help")
-        helps.addAction("Keys\tF1", self.show_keys)
-
     def _join(self) -> None:
         session, acts = self._session, self.acts
         session.picture.connect(self.take)
         session.link.connect(self.show_link)
         session.notice.connect(self.notices.say)
+        self.equity.past_wanted.connect(self._ask_past)
         self._stop.reported.connect(self._reported)
         self.top.stop_block.pressed.connect(self.press_stop)
         self.top.pause.connect(acts.pause_or_resume)
@@ -224,6 +196,7 @@ class MainWindow(QMainWindow):
         """A newer picture; a stop is shown at once, all else with the next frame."""
         before = self._picture.status.state if self._picture is not None else ""
         self._picture = self._waiting = picture
+        self._settle_zone()
         if picture.status.state != before:
             self._state_changed(picture)
         elif not self._frame.isActive():
@@ -246,7 +219,7 @@ class MainWindow(QMainWindow):
         if self._session.state.state not in {EngineState.SILENT, EngineState.LOST}:
             self.top.show_picture(picture)
         self._show_banner()
-        self._show_figures(picture)
+        self.status_line.show_picture(picture)
         self._queue = [(pane, picture) for pane in reversed(self.panes)]
         self._turn.start(0)
         title, state = words.title(picture), picture.status.state
@@ -281,23 +254,14 @@ class MainWindow(QMainWindow):
             self.top.show_link(link)
             self._show_banner()
 
-    def _show_figures(self, picture: SnapshotModel) -> None:
-        total = next((row for row in picture.latencies if row.hop == "total"), None)
-        parts = []
-        if total is not None:
-            parts.append(
-                f"answers p50 {formats.milliseconds(total.p50)} · p99 {formats.milliseconds(total.p99)}"
-            )
-        counters = picture.counters
-        parts += [
-            f"queue {picture.queue_depth}",
-            f"executed {counters.executed + counters.partial}",
-            f"refused or rejected {counters.refused + counters.rejected + counters.turned_away}",
-        ]
-        if picture.unknown_commands:
-            parts.append(f"? unknown {len(picture.unknown_commands)}")
-        self.figures.setText("      ".join(parts))
-        self.clock.setText(f"{formats.clock(picture.at, self._zone)} {self._zone.value}")
+    def _ask_past(self) -> None:
+        """The equity curve survives this window: the journal has one point a minute."""
+        self._session.ask(
+            "Equity",
+            lambda client: client.equity(_PAST_HOURS),
+            self.equity.have_past,
+            lambda _why: None,
+        )
 
     # ------------------------------------------------------------ the stop
 
@@ -363,43 +327,62 @@ class MainWindow(QMainWindow):
         self.positions.filter.setFocus()
 
     def toggle_zone(self) -> None:
-        self._zone = Zone.UTC if self._zone is Zone.LOCAL else Zone.LOCAL
+        """Local, UTC, the broker's own: round and round."""
+        names = ["local", "UTC", "broker"]
+        self._zone_name = names[(names.index(self._zone_name) + 1) % len(names)]
+        self._settle_zone()
+        if self._zone.name != self._zone_name:
+            self._session.notice.emit(
+                "info", "The broker's time is not known yet; until then times are local."
+            )
+
+    def _settle_zone(self) -> None:
+        """The broker's clock is known when its terminal has said so, and changes with summer and winter."""
+        offset = self._picture.server_utc_offset if self._picture is not None else None
+        zones = {"UTC": Zone.UTC, "broker": Zone.LOCAL if offset is None else Zone.broker(offset)}
+        zone = zones.get(self._zone_name, Zone.LOCAL)
+        if zone == self._zone:
+            return
+        self._zone = zone
         for pane in (self.commands, self.alerts, self.log):
-            pane.set_zone(self._zone)
-        self.journal.zone = self._zone
+            pane.set_zone(zone)
+        self.journal.zone = zone
+        self.status_line.zone = zone
         if self._picture is not None:
-            self._show_figures(self._picture)
+            self.equity.set_zone(zone, self._picture.at)
+            self.status_line.show_picture(self._picture)
+
+    def set_fading(self, wanted: bool) -> None:
+        """Whether values that change are lit for a moment."""
+        for pane in (self.positions, self.orders, self.market):
+            pane.view.set_fading(wanted)
 
     def default_layout(self) -> None:
         self.panes_docked.lay_out()
 
     # ------------------------------------------------------------ coming and going
 
-    def _settings(self) -> QSettings:
-        return QSettings(str(self._options.state_file), QSettings.Format.IniFormat)
-
     def _recall(self) -> None:
-        kept = self._settings()
-        geometry, layout = kept.value("window/geometry"), kept.value("window/layout")
-        self.resize(1440, 900)
-        if isinstance(geometry, QByteArray):
-            self.restoreGeometry(geometry)
-        if isinstance(layout, QByteArray):
-            self.panes_docked.restore(layout)
-        else:
+        kept = self._memory.recall(self)
+        if kept.layout is None:
             self.panes_docked.lay_out()
+        else:
+            self.panes_docked.restore(kept.layout)
         self.positions.view.setFocus()
-        if kept.value("window/zone") == Zone.UTC.value:
-            self.toggle_zone()
+        self._zone_name = kept.zone if kept.zone in {"UTC", "broker"} else "local"
+        self._settle_zone()
+        self.fade_action.setChecked(kept.fades)
+        self.sound_action.setChecked(kept.sounds)
 
     def remember(self) -> None:
         """Size, layout and choices for the next start."""
-        kept = self._settings()
-        kept.setValue("window/geometry", self.saveGeometry())
-        kept.setValue("window/layout", self.saveState())
-        kept.setValue("window/zone", self._zone.value)
-        kept.setValue("window/colours", self._theme.choice)
-        kept.sync()
+        self._memory.remember(
+            self,
+            zone=self._zone_name,
+            colours=self._theme.choice,
+            fades=self.fade_action.isChecked(),
+            sounds=self.sound_action.isChecked(),
+        )
 
     def come_forward(self) -> None:
         self.setWindowState(self.windowState() & ~Qt.WindowState.WindowMinimized)

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.domain.command_record import CommandRecord
 from app.domain.commands import Action
+from app.domain.events import EquitySampled
 from app.domain.limit_changes import LimitChange, compare
 from app.domain.limits import SafetyLimits
 from app.domain.market import Account, AccountMode, MarginMode, PendingOrder, Permissions, Position, Quote
@@ -161,13 +162,12 @@ class HeldJournal:
         ]
         return tuple(row for row in every if row.seq > after)[:limit]
 
-
     async def equity_since(self, account: str, since: datetime) -> tuple[EquitySampled, ...]:
         await self._wait()
         every = [
             EquitySampled(
                 at=NOON - timedelta(hours=ago),
-                account="12345678",
+                account=account,
                 broker_day="2026-11-20",
                 balance=Decimal(10_000),
                 equity=Decimal(10_000 - ago),

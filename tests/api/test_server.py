@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from app.api import server as server_module
 from app.api.client import RequestRefused
-from app.api.schemas import OperateAsk
+from app.api.schemas import EquityModel, OperateAsk
 from app.api.server import ApiServer
 from app.domain.commands import UNCHANGED, CancelOrder, CloseAll, ClosePosition, ModifyPosition
 from app.domain.errors import ConfigurationError, JournalFailed, TerminalUnavailable
@@ -220,3 +221,19 @@ async def test_a_taken_port_is_a_configuration_error_of_one_line() -> None:
         with pytest.raises(ConfigurationError, match=rf"api\.port: {server.port}: .* allowed: a free port"):
             await second.start()
         await second.close()
+
+
+async def test_equity_of_the_last_hours_is_read_from_the_journal() -> None:
+    control = FakeControl()
+    async with serving(control) as server, api_client(server) as client:
+        day = await client.equity()
+        assert day.account == "123"
+        assert [(point.equity, point.peak) for point in day.samples] == [
+            (Decimal(9997), Decimal(10_100)),
+            (Decimal(9999), Decimal(10_100)),
+        ]
+        assert [point.equity for point in (await client.equity(hours=2)).samples] == [Decimal(9999)]
+        control.change(account=None)
+        assert await client.equity() == EquityModel(account=None, samples=())
+        with pytest.raises(RequestRefused, match="hours: must be a whole number from 1 to 168"):
+            await client.equity(hours=0)

@@ -153,6 +153,12 @@ async def test_the_last_trading_state_and_equity_and_limits(journal: Journal) ->
     )
     assert await journal.last_equity("1") == script.equity("1", "999.90", 3)
     assert await journal.last_equity("2") == script.equity("2", "5", 2)
+    assert await journal.equity_since("1", script.at(0)) == (
+        script.equity("1", "1000.10", 1),
+        script.equity("1", "999.90", 3),
+    )
+    assert await journal.equity_since("1", script.at(2)) == (script.equity("1", "999.90", 3),)
+    assert await journal.equity_since("3", script.at(0)) == ()
     await journal.append(
         ev.LimitTripped(script.at(4), "daily_loss", "lost 501"),
         ev.LimitTripped(script.at(4), "rate", "11 in a second"),

@@ -105,6 +105,14 @@ class MemoryJournal:
                 return event
         return None
 
+    async def equity_since(self, account: str, since: datetime) -> tuple[ev.EquitySampled, ...]:
+        await self._settled()
+        return tuple(
+            event
+            for event in self.events
+            if isinstance(event, ev.EquitySampled) and event.account == account and event.at >= since
+        )
+
     async def last_status(self) -> TradingStatus | None:
         await self._settled()
         for event in reversed(self.events):

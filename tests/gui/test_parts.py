@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from app.gui import canned
 from app.gui.leave_dialog import LeaveDialog
 from app.gui.log_panes import AlertsPane, LogLine, LogTail
-from app.gui.plots import histogram
+from app.gui.latency_pane import histogram
 from app.gui.screenshots import StillWindow, render
 from app.gui.single_instance import SingleInstance
 from app.gui.theme import Theme

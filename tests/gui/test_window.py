@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.gui import canned, keys
+from app.gui.formats import Zone
 from app.gui.screenshots import StillWindow, settle
 from app.gui.session import EngineState
 
@@ -297,10 +298,26 @@ def test_the_layout_is_remembered_and_the_default_comes_back(still: StillWindow,
     again.close()
 
 
-def test_times_turn_from_local_to_utc_and_back(still: StillWindow) -> None:
-    still.show(canned.connected())
+def test_times_turn_from_local_to_utc_to_the_brokers(still: StillWindow) -> None:
+    picture = canned.connected().model_copy(update={"server_utc_offset": 7200})
+    still.show(picture)
+    window = still.window
+    assert "local" in window.status_line.clock.text().split("·")[0]
+    window.toggle_zone()
+    assert window.status_line.clock.text().startswith("12:03:22 UTC")
+    assert window.commands.view.rows.shown[0].cells[0].text == "12:03:21.918"
+    window.toggle_zone()
+    assert window.status_line.clock.text().startswith("14:03:22 broker")
+    assert window.commands.view.rows.shown[0].cells[0].text == "14:03:21.918"
+    window.toggle_zone()
+    assert window.zone == Zone.LOCAL
+
+
+def test_the_brokers_time_is_taken_when_it_is_known(still: StillWindow) -> None:
+    still.show(canned.connected().model_copy(update={"server_utc_offset": None}))
     still.window.toggle_zone()
-    assert still.window.clock.text() == "12:03:22 UTC"
-    assert still.window.commands.view.rows.shown[0].cells[0].text == "12:03:21.918"
     still.window.toggle_zone()
-    assert still.window.clock.text().endswith("local")
+    assert still.window.zone == Zone.LOCAL
+    assert "not known yet" in still.window.notices.label.text()
+    still.show(canned.connected().model_copy(update={"server_utc_offset": -3600}))
+    assert still.window.zone == Zone.broker(-3600)
