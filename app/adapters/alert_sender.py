@@ -198,6 +198,12 @@ def _plugin(address: str) -> NotifyBase | None:
     return Apprise.instantiate(address, asset=asset)
 
 
+def knows(address: str) -> bool:
+    """Whether Apprise can do anything with it; nothing is sent."""
+    _quiet_libraries()
+    return _plugin(address) is not None
+
+
 def _quiet_libraries() -> _LastWords:
     """What these libraries log can hold an address: it goes no further than to the one that reads and scrubs it."""
     words = _LastWords()

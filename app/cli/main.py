@@ -24,6 +24,7 @@ _MODULES = {
     "ack-unknown": "control",
     "positions": "control",
     "limits": "control",
+    "alerts": "alerts",
     "journal": "journal",
     "doctor": "doctor",
     "pair": "pair",

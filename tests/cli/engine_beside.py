@@ -15,12 +15,12 @@ from api.fake_control import FakeControl
 from app.api import runtime_file, tokens
 from app.api.runtime_file import RuntimeInfo
 from app.api.server import ApiServer
-from app.cli import control, doctor, pair
+from app.cli import alerts, control, doctor, pair
 
 
 def command_line() -> typer.Typer:
     app = typer.Typer()
-    for module in (control, doctor, pair):
+    for module in (control, doctor, pair, alerts):
         module.register(app)
     return app
 
