@@ -23,6 +23,7 @@ class BrainSide:
 
     def __init__(self, core: EngineCore) -> None:
         self._core = core
+        core.processor.brain_clock_counts = core.link is not None
         self._silence = Episode()
         self.session_id = ""
         self.clock_offset: float | None = None
@@ -91,6 +92,7 @@ class BrainSide:
                 f"the brain's clock and this machine's differ by {clock_offset:+.1f} s: entries are refused until they agree",
             )
         core.market.reconnected()
+        core.processor.judge_taken_up(clock_offset)
         await core.outbox.catch_up()
         core.bus.mark("links")
 

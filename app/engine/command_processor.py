@@ -85,6 +85,9 @@ class CommandProcessor:
         self._queue = CommandQueue(options.capacity)
         self._under_way: dict[CommandId, CommandInHand] = {}
         self._waiting_for_symbol: set[CommandId] = set()
+        self.brain_clock_counts = False
+        """True: there is a brain to come, and what an earlier run left waiting is judged by its clock."""
+        self._taken_up: dict[CommandId, CommandInHand] = {}
         self.before_send: Callable[[], None] = lambda: None
         """Called right before the last look at a command: whoever watches the clocks looks at them."""
 
@@ -92,7 +95,7 @@ class CommandProcessor:
 
     @property
     def depth(self) -> int:
-        return len(self._queue)
+        return len(self._queue) + len(self._taken_up)
 
     @property
     def capacity(self) -> int:
@@ -105,7 +108,7 @@ class CommandProcessor:
     @property
     def idle(self) -> bool:
         """Nothing waits and nothing is under way."""
-        return not len(self._queue) and not self._under_way
+        return not self.depth and not self._under_way
 
     def accept(self, item: CommandInHand) -> None:
         """A command that is journalled as queued."""
@@ -113,12 +116,33 @@ class CommandProcessor:
         self.pump()
 
     def take_up(self, item: CommandInHand) -> None:
-        """A command that an earlier run left waiting: it begins when the terminal is there, if there is time."""
-        self._queue.push(item)
+        """A command that an earlier run left waiting: it begins when the terminal is there, if there is time.
+
+        How much time is left only the wall clock could say, and that may have been set while nobody watched: the brain's own
+        commands wait until the brain's clock is known again, as it judged them when they arrived (PROTOCOL §3).
+        """
+        if self.brain_clock_counts and item.command.origin is Origin.BRAIN:
+            self._taken_up[item.command_id] = item
+        else:
+            self._queue.push(item)
+
+    def judge_taken_up(self, brain_ahead: float | None) -> None:
+        """The brain is back. `brain_ahead`: seconds that its clock is ahead of ours; None: it does not say, and ours counts."""
+        items, self._taken_up = tuple(self._taken_up.values()), {}
+        at, now = self._clock.now(), self._clock.monotonic()
+        for item in items:
+            left = (item.command.expires_at - at).total_seconds() - (brain_ahead or 0.0)
+            if brain_ahead is None and item.record.received_at > at:
+                left = 0.0  # our clock was set back since: nobody knows how much later it is
+            item.deadline = now + left
+            self._queue.push(item)
+        if items:
+            self.sweep()
+            self.pump()
 
     def withdraw(self, command_id: CommandId) -> CommandInHand | None:
         """Take back a command that waits; None if it does not."""
-        return self._queue.remove(command_id)
+        return self._taken_up.pop(command_id, None) or self._queue.remove(command_id)
 
     def pump(self) -> None:
         """Begin whatever may begin now."""
@@ -135,19 +159,20 @@ class CommandProcessor:
     def sweep(self) -> None:
         """Finish what has expired in the queue, so that the brain hears of it in time."""
         now = self._clock.monotonic()
-        for item in self._queue:
+        for item in (*self._taken_up.values(), *self._queue):
             if now >= item.deadline:
-                self._queue.remove(item.command_id)
+                self.withdraw(item.command_id)
                 self._expire(item, "expired while it waited")
 
     def lose_time(self, seconds: float) -> None:
         """Real time went by that the monotonic clock did not count: every deadline is that much nearer."""
-        for item in (*self._queue, *self._under_way.values()):
+        for item in (*self._taken_up.values(), *self._queue, *self._under_way.values()):
             item.deadline -= seconds
 
     def drain(self) -> int:
         """An emergency stop: nothing that waits will ever run. Returns how many there were."""
-        items = self._queue.drain()
+        items = (*self._taken_up.values(), *self._queue.drain())
+        self._taken_up.clear()
         now = self._clock.monotonic()
         for item in items:
             result = plain_result(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,42 @@ async def test_an_entry_that_waited_runs_while_there_is_time(tmp_path: Path, sta
     async with running(tmp_path, journal=journal) as bench:
         assert await outcomes(bench) == [Outcome.EXECUTED]
         assert bench.broker.sent_ids == [ID]
+
+
+@pytest.mark.parametrize("state", ["RECEIVED", "QUEUED"])
+@pytest.mark.parametrize("action", [EXIT, buy()])
+@pytest.mark.parametrize("plain", [False, True])
+async def test_a_clock_that_was_set_back_while_nothing_ran_gives_no_time(
+    tmp_path: Path, state: str, action: Action, plain: bool
+) -> None:
+    """Found by tests/faults/pause_campaign.py, seed 77: queued, killed, clock set back, run seconds after its expiry."""
+    bench = Bench(tmp_path, journal=await journal_with(left(action, expiry=3.0), state))
+    bench.clock.jump(-3600.0)
+    # Ten seconds have gone by for the brain, whose clock was not touched.
+    bench.link.connect = partial(bench.link.connect, plain=plain, offset=3610.0)  # type: ignore[method-assign]
+    await bench.start()
+    try:
+        assert await outcomes(bench) == [Outcome.EXPIRED]
+        assert bench.broker.sent == []
+    finally:
+        await bench.close()
+
+
+async def test_what_waited_waits_for_the_brains_clock_and_a_stop_still_drains_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, journal=await journal_with(left(EXIT), "QUEUED"))
+    bench.stop.start()
+    await bench.engine.start()
+    try:
+        await bench.until(lambda: bench.core.ready)
+        assert (bench.core.processor.depth, bench.core.processor.idle) == (1, False)
+        assert bench.broker.sent == []
+        assert bench.core.processor.drain() == 1
+        await bench.pass_time(0.1)
+        await bench.link.connect()
+        assert await outcomes(bench) == [Outcome.STOPPED]
+        assert bench.core.processor.depth == 0
+    finally:
+        await bench.close()
 
 
 @pytest.mark.parametrize("status", [HALTED, LATER], ids=["halted", "later epoch"])
