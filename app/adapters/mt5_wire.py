@@ -24,7 +24,7 @@ from app.domain.commands import (
 )
 from app.domain.execution import Execution, ExecutionState
 from app.engine.broker import DispatchTerms, FindHints, TerminalHeartbeat
-from app.protocol.ea_frames import BadFrame, Reply
+from app.protocol.ea_frames import Reply, bool_field, int_field
 from app.protocol.ea_messages import account_from_wire, execution_from_wire, permissions_from_wire, to_ms
 from app.protocol.strict_json import plain_number
 
@@ -164,14 +164,11 @@ def find_args(hints: FindHints) -> dict[str, Any]:
 
 def heartbeat_from_wire(data: Mapping[str, Any], round_trip: float | None) -> TerminalHeartbeat:
     """Raises one of UNREADABLE."""
-    stopped, trade_seq = data["stopped"], data["trade_seq"]
-    if not isinstance(stopped, bool) or not isinstance(trade_seq, int):
-        raise BadFrame("stopped must be true or false and trade_seq a whole number")
     return TerminalHeartbeat(
         permissions=permissions_from_wire(data["permissions"]),
         account=account_from_wire(data["account"]),
-        stopped=stopped,
-        trade_seq=trade_seq,
+        stopped=bool_field(data, "stopped"),
+        trade_seq=int_field(data, "trade_seq"),
         round_trip=round_trip,
     )
 

@@ -17,6 +17,7 @@ from app.protocol import strict_json
 VERSION = 1
 MAC_SIZE = 32
 MAX_BODY = 256 * 1024
+_LONG = 2**63
 TRADES = frozenset({"open", "place", "modify", "close", "cancel", "close_all"})
 """Commands that need a `cid` and go through the terminal's ledger."""
 
@@ -127,7 +128,7 @@ def open_sealed(key: bytes, body: bytes, mac: bytes) -> dict[str, Any]:
         message = strict_json.loads(body)
     except strict_json.InvalidJson as fault:
         raise BadFrame(fault.rule) from None
-    if message.get("v") != VERSION:
+    if int_field(message, "v") != VERSION:
         raise BadFrame(f"v must be {VERSION}")
     return message
 
@@ -163,9 +164,9 @@ def decode_reply(message: Mapping[str, Any]) -> Reply:
         sid=text_field(message, "sid"),
         re=int_field(message, "re"),
         ok=ok,
-        code=message.get("code"),
-        message=message.get("message"),
-        cid=message.get("cid"),
+        code=maybe_text_field(message, "code"),
+        message=maybe_text_field(message, "message"),
+        cid=maybe_text_field(message, "cid"),
         data=data or {},
     )
 
@@ -197,9 +198,22 @@ def text_field(wire: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def maybe_text_field(wire: Mapping[str, Any], name: str) -> str | None:
+    """Raises BadFrame unless `name` is a string, null or absent."""
+    return None if wire.get(name) is None else text_field(wire, name)
+
+
 def int_field(wire: Mapping[str, Any], name: str) -> int:
-    """Raises BadFrame unless `name` is a whole number."""
+    """Raises BadFrame unless `name` is a whole number that fits 64 bits with a sign, as the Expert Advisor's `long`."""
     value = wire.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not isinstance(value, int) or isinstance(value, bool) or not -_LONG <= value < _LONG:
         raise BadFrame(f"{name} must be a whole number")
+    return value
+
+
+def bool_field(wire: Mapping[str, Any], name: str) -> bool:
+    """Raises BadFrame unless `name` is true or false."""
+    value = wire.get(name)
+    if not isinstance(value, bool):
+        raise BadFrame(f"{name} must be true or false")
     return value

@@ -28,7 +28,7 @@ from app.domain.market import (
 )
 from app.domain.values import Magic, OrderKind, Price, Side, Symbol, Ticket, Volume, decimal
 from app.protocol import strict_json
-from app.protocol.ea_frames import BadFrame, int_field, text_field
+from app.protocol.ea_frames import BadFrame, bool_field, int_field, maybe_text_field, text_field
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -41,7 +41,11 @@ def to_ms(moment: datetime) -> int:
 
 
 def from_ms(value: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=value)
+    """Raises BadFrame for a moment outside of the calendar."""
+    try:
+        return _EPOCH + timedelta(milliseconds=value)
+    except OverflowError:
+        raise BadFrame("a time that does not exist") from None
 
 
 def execution_to_wire(result: Execution) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def execution_from_wire(wire: Mapping[str, Any]) -> Execution:
     return Execution(
         state=ExecutionState(wire["state"]),
         retcode=None if retcode is None else int_field(wire, "retcode"),
-        code=wire.get("code"),
+        code=maybe_text_field(wire, "code"),
         order=_maybe(Ticket, wire, "order"),
         deal=_maybe(Ticket, wire, "deal"),
         position=_maybe(Ticket, wire, "position"),
@@ -81,8 +85,8 @@ def execution_from_wire(wire: Mapping[str, Any]) -> Execution:
         price=_maybe(Price, wire, "price"),
         quote=_maybe(Price, wire, "quote"),
         attempts=int_field(wire, "attempts") if "attempts" in wire else 0,
-        replayed=bool(wire.get("replayed", False)),
-        message=wire.get("message"),
+        replayed="replayed" in wire and bool_field(wire, "replayed"),
+        message=maybe_text_field(wire, "message"),
         details=tuple(execution_from_wire(detail) for detail in wire.get("details") or ()),
         ticket=_maybe(Ticket, wire, "ticket"),
     )
@@ -182,11 +186,11 @@ def symbol_from_wire(wire: Mapping[str, Any]) -> SymbolSpec:
         stops_level=int_field(wire, "stops_level"),
         freeze_level=int_field(wire, "freeze_level"),
         trade_mode=TradeMode(wire["trade_mode"]),
-        filling=tuple(wire["filling"]),
+        filling=_texts(wire, "filling"),
         execution=text_field(wire, "execution"),
         margin_per_lot=_decimal(wire, "margin_per_lot"),
         currency_profit=text_field(wire, "currency_profit"),
-        session_open=bool(wire["session_open"]),
+        session_open=bool_field(wire, "session_open"),
     )
 
 
@@ -377,7 +381,7 @@ def trade_event_from_wire(wire: Mapping[str, Any], seq: int, time: datetime) -> 
         kind=text_field(wire, "kind"),
         seq=seq,
         time=time,
-        command_id=wire.get("cid"),
+        command_id=maybe_text_field(wire, "cid"),
         deal=_nested(deal_from_wire, wire, "deal"),
         position_ticket=_maybe(Ticket, wire, "position_ticket"),
         position=_nested(position_from_wire, wire, "position"),
@@ -406,8 +410,8 @@ def finding_from_wire(wire: Mapping[str, Any]) -> Finding:
         ledger=text_field(wire, "ledger"),
         execution=_nested(execution_from_wire, wire, "execution"),
         sent_at=None if wire.get("sent_at") is None else from_ms(int_field(wire, "sent_at")),
-        connected=bool(wire["connected"]),
-        synchronised=bool(wire["synchronised"]),
+        connected=bool_field(wire, "connected"),
+        synchronised=bool_field(wire, "synchronised"),
         positions=tuple(position_from_wire(item) for item in wire["positions"]),
         orders=tuple(order_from_wire(item) for item in wire["orders"]),
         deals=tuple(deal_from_wire(item) for item in wire["deals"]),
@@ -426,6 +430,13 @@ def _decimal(wire: Mapping[str, Any], name: str) -> Decimal:
     if not isinstance(value, str):
         raise BadFrame(f"{name} must be a decimal string")
     return decimal(name, value)
+
+
+def _texts(wire: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = wire.get(name)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BadFrame(f"{name} must be a list of strings")
+    return tuple(value)
 
 
 def _maybe(make: Callable[[str, str], T], wire: Mapping[str, Any], name: str) -> T | None:

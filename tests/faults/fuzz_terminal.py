@@ -1,0 +1,654 @@
+"""Frames at both halves of the terminal's wire: the executor's real adapter, the simulated terminal.
+
+A right mac on a spoiled body is the harder case: it stands for an Expert Advisor of another version, or for a bug of ours.
+The compiled Expert Advisor has its own (tests/mql5_host).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import functools
+import re
+import types
+import typing
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from app.adapters import mt5_wire
+from app.adapters.mt5_zmq import ZmqBroker
+from app.domain.commands import OpenPosition, TradeCommand
+from app.domain.errors import TerminalUnavailable
+from app.domain.execution import Execution, ExecutionState
+from app.domain.values import CommandId, Side, Symbol, Volume
+from app.engine.broker import DispatchTerms, TerminalHello
+from app.protocol import ea_messages as messages
+from app.protocol.ea_client_session import Identity
+from app.protocol.ea_frames import Reply, Request, seal
+from app.sim.config import SimConfig
+from app.sim.terminal import SimulatedTerminal
+from tests.fakes.clock import FakeClock
+from tests.faults import fuzz_judge
+from tests.faults.fuzz_brain import NAMED, Refuted
+from tests.faults.fuzz_source import Spoiler, dump
+
+KEY = bytes(range(32))
+NONCE = "0" * 32
+PERMISSIONS = {
+    "connected": True, "synchronised": True, "terminal_trade_allowed": True, "ea_trade_allowed": True,
+    "account_trade_allowed": True, "account_expert_allowed": True, "investor_login": False,
+}  # fmt: skip
+ACCOUNT = {
+    "login": "1", "server": "s", "company": "c", "currency": "USD", "mode": "demo", "margin_mode": "hedging",
+    "leverage": 100,
+    "balance": "10", "credit": "0", "equity": "10", "margin": "0", "free_margin": "10",
+}  # fmt: skip
+POSITION = {
+    "ticket": "7", "identifier": "7", "symbol": "EURUSD", "side": "BUY", "volume": "0.10", "open_price": "1.10000",
+    "sl": None, "tp": "1.2",
+    "swap": "0", "profit": "-1.5", "magic": "77", "comment": "aB3dE6gH", "opened_at": 1700000000000,
+    "current_price": "1.1",
+}  # fmt: skip
+ORDER = {
+    "ticket": "8", "symbol": "EURUSD", "kind": "BUY_LIMIT", "volume": "0.10", "price": "1.09", "stop_limit": None,
+    "sl": "1.0", "tp": None,
+    "expiration": 1800000000000, "magic": "77", "comment": "", "placed_at": 1700000000000,
+}  # fmt: skip
+DEAL = {
+    "ticket": "9", "order": "8", "position": "7", "symbol": "EURUSD", "side": "SELL", "volume": "0.10",
+    "price": "1.1", "profit": "0", "swap": "0",
+    "commission": "-0.1", "magic": "77", "comment": "", "reason": "expert", "entry": "in", "time": 1700000000000,
+}  # fmt: skip
+SPEC = {
+    "symbol": "EURUSD", "digits": 5, "point": "0.00001", "tick_size": "0.00001", "tick_value": "1",
+    "contract_size": "100000", "volume_min": "0.01",
+    "volume_max": "100", "volume_step": "0.01", "volume_limit": "0", "stops_level": 0, "freeze_level": 0,
+    "trade_mode": "full",
+    "filling": ["fok", "ioc"], "execution": "market", "margin_per_lot": "1000", "currency_profit": "USD",
+    "session_open": True,
+}  # fmt: skip
+QUOTE = {"symbol": "EURUSD", "bid": "1.10000", "ask": "1.10010", "time": 1700000000000, "volume": 1}
+BEAT = {
+    "permissions": PERMISSIONS,
+    "account": ACCOUNT,
+    "stopped": False,
+    "epoch": 0,
+    "queue": 0,
+    "trade_seq": 0,
+}
+EXECUTION = {
+    "state": "done", "retcode": 10009, "code": None, "order": "8", "deal": "9", "position": "7", "volume": "0.10",
+    "requested": "0.10",
+    "price": "1.10010", "quote": "1.10000", "attempts": 1, "replayed": False, "message": None,
+}  # fmt: skip
+FINDING = {
+    "ledger": "result", "execution": EXECUTION, "sent_at": 1700000000000, "connected": True, "synchronised": True,
+    "positions": [POSITION],
+    "orders": [ORDER], "deals": [DEAL],
+}  # fmt: skip
+SNAPSHOT = {
+    "account": ACCOUNT, "permissions": PERMISSIONS, "positions": [POSITION], "orders": [ORDER], "symbols": [SPEC],
+    "quotes": [QUOTE],
+    "time": 1700000000000, "server_utc_offset": 7200, "trade_seq": 0,
+}  # fmt: skip
+TRADE = {
+    "kind": "deal", "cid": "c-1", "deal": DEAL, "position_ticket": "7", "position": POSITION, "order_ticket": "8",
+    "order": ORDER, "amount": "5",
+    "account": ACCOUNT,
+}  # fmt: skip
+TERMS = DispatchTerms(5000, "aB3dE6gH", "aB3dE6gH", 10, 1)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def misfit(value: Any, kind: Any, where: str) -> str | None:
+    """Where a value, read from the wire, is not of the type that its field promises; None: nowhere."""
+    origin = typing.get_origin(kind)
+    if kind is Any:
+        return None
+    if origin in (typing.Union, types.UnionType):
+        faults = [misfit(value, one, where) for one in typing.get_args(kind)]
+        return None if None in faults else faults[0]
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return f"{where} is {value!r}"
+        inner = typing.get_args(kind)[0]
+        return next((bad for item in value if (bad := misfit(item, inner, f"{where}[]"))), None)
+    if kind is None or kind is type(None):
+        return None if value is None else f"{where} is {value!r}"
+    if (
+        not isinstance(kind, type)
+        or (isinstance(value, bool) and kind is not bool)
+        or not isinstance(value, kind)
+    ):
+        return None if kind is float and isinstance(value, int) else f"{where} is {value!r}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, Enum):
+        hints = _hints(type(value))
+        return next(
+            (
+                bad
+                for name, hint in hints.items()
+                if (bad := misfit(getattr(value, name), hint, f"{where}.{name}"))
+            ),
+            None,
+        )
+    return None
+
+
+class _Listener:
+    """Hears what the executor would; each thing must be what its type says."""
+
+    def __init__(self) -> None:
+        self.heard: Counter[str] = Counter()
+
+    def _look(self, name: str, value: Any) -> None:
+        self.heard[name] += 1
+        bad = misfit(value, type(value), name)
+        if bad:
+            raise Refuted(f"accepted as it must not be: {bad}")
+
+    def on_terminal_up(self, hello: TerminalHello) -> None:
+        self._look("up", hello)
+
+    def on_terminal_down(self, reason: str) -> None:
+        self.heard["down"] += 1
+
+    def on_terminal_refused(self, code: str, message: str, epoch: int | None) -> None:
+        self.heard["refused"] += 1
+        if not isinstance(code, str) or not isinstance(message, str):
+            raise Refuted(f"a refusal of {code!r}, {message!r}")
+
+    def on_quote(self, quote: Any) -> None:
+        self._look("quote", quote)
+
+    def on_trade_event(self, event: Any) -> None:
+        self._look("trade", event)
+
+    def on_trade_gap(self) -> None:
+        self.heard["gap"] += 1
+
+    def on_heartbeat(self, heartbeat: Any) -> None:
+        self._look("heartbeat", heartbeat)
+
+    def on_terminal_stopped(self, reason: str, by: str) -> None:
+        self.heard["stopped"] += 1
+        if not isinstance(reason, str) or not isinstance(by, str):
+            raise Refuted(f"stopped by {by!r} for {reason!r}")
+
+
+class _Sink:
+    """A connection that goes nowhere; the last body that was sent can be read."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def send(self, parts: Sequence[bytes]) -> bool:
+        self.sent = [*self.sent[-8:], fuzz_judge.read(parts[0].decode())]
+        return True
+
+    def drain(self) -> None: ...
+
+    def close(self, linger: int = 0) -> None: ...
+
+
+class ExecutorTarget:
+    """The executor's adapter behind its sockets. Made on a running loop."""
+
+    name = "terminal wire, executor's half"
+
+    def __init__(self, seed: int) -> None:
+        self.spoiler = Spoiler(seed)
+        self.clock = FakeClock()
+        self.listener = _Listener()
+        self.broker = ZmqBroker(
+            key=KEY,
+            command_port=1,
+            stream_port=1,
+            identity=Identity("0" * 32, "exec_fuzz", "0"),
+            clock=self.clock,
+            nonces=lambda: NONCE,
+        )
+        self.link: Any = self.broker._link
+        self.stream: Any = self.broker._stream
+        self.sink = _Sink()
+        self.link._socket = self.sink
+        self.broker._listener = self.listener
+        self.outcomes: Counter[str] = Counter()
+        self.number = 0
+        self.seq = 0
+        self.answer: asyncio.Future[Execution] | None = None
+        self.read_answers: list[Any] = []
+
+    # ------------------------------------------------------------ a session
+
+    def _reply(self, number: object, data: Mapping[str, Any], cid: str | None = None) -> dict[str, Any]:
+        return {
+            "v": 1, "from": "terminal", "sid": "s" * 32, "re": number, "cid": cid, "ok": True, "code": None,
+            "message": None, "data": data,
+        }  # fmt: skip
+
+    def _say(self, body: bytes) -> None:
+        self.link.on_frames([[body, seal(KEY, body)]])
+
+    def _welcome(self) -> dict[str, Any]:
+        data = {
+            "nonce": NONCE, "boot": "b" * 32, "terminal": "fuzz", "login": "1", "epoch": 0, "stopped": False,
+            "stop_reason": None, "mode": "full",
+        }  # fmt: skip
+        return self._reply(0, data)
+
+    def open_session(self) -> None:
+        """Until trades can go; the greeting's own frames are spoiled now and then."""
+        while self.link.session is None:
+            self.link.on_ready()
+            sound = self.spoiler.random.random() < 0.8
+            self._say(self._text(self._welcome(), 1.0 if sound else 0.1))
+            if self.link._session is not None and self.link.session is None:
+                self._say(self._text(self._reply(1, BEAT), 1.0 if sound else 0.1))
+            self.seq = 0
+            if self.link.session is None and self.link._session is not None:
+                self.link.drop("fuzz")
+
+    def _text(self, message: Any, sound: float) -> bytes:
+        return (
+            self.spoiler.bytes_of(self.spoiler.spoil(message, sound=sound))
+            if sound < 1
+            else dump(message).encode()
+        )
+
+    # ------------------------------------------------------------ trying
+
+    def try_one(self) -> None:
+        """Raises Refuted."""
+        body = b""
+        try:
+            self.open_session()
+            topic, message = self._case()
+            body = self._text(message, 0.1)
+            self._deliver(topic, body)
+        except Refuted as fault:
+            raise Refuted(f"{fault} for {body!r}") from None
+        except Exception as fault:
+            raise Refuted(f"{type(fault).__name__}: {fault} for {body!r}") from fault
+        self._judge(body)
+        self.clock.advance(0.0005)
+
+    def _deliver(self, topic: str | None, body: bytes) -> None:
+        chance = self.spoiler.random
+        roll = chance.random()
+        mac = seal(KEY, body)
+        if roll < 0.1:
+            wrong = bytearray(mac)
+            wrong[chance.randrange(32)] ^= 1 << chance.randrange(8)
+            mac = chance.choice((bytes(wrong), mac[:31], b"", mac + b"\0"))
+            self._without_effect(topic, [body, mac])
+        elif roll < 0.12:
+            self._without_effect(topic, chance.choice(([body], [body, mac, b""], [], [b"", body, mac, b"x"])))
+        elif topic is None:
+            self.link.on_frames([[body, mac]])
+        else:
+            self.stream.on_frames([[topic.encode(), body, mac]])
+
+    def _without_effect(self, topic: str | None, frames: list[bytes]) -> None:
+        before = self.listener.heard.copy(), self.answer is not None and self.answer.done()
+        if topic is None:
+            self.link.on_frames([frames])
+        else:
+            self.stream.on_frames([[topic.encode(), *frames]])
+        self.outcomes["wrong mac or parts"] += 1
+        if before != (self.listener.heard, self.answer is not None and self.answer.done()):
+            raise Refuted("a frame without a right mac had an effect")
+
+    def _case(self) -> tuple[str | None, dict[str, Any]]:
+        chance = self.spoiler.random
+        self.answer = None
+        match chance.randrange(9):
+            case 0 | 1 | 2:
+                return None, self._reply(self._trade(), self._execution(), cid=f"c-{self.number}")
+            case 3:
+                self.clock.advance(1.0)
+                self.link._on_timer()
+                beats = self.link._session._beats if self.link._session is not None else {}
+                return None, self._reply(next(iter(beats), 1), BEAT)
+            case 4:
+                cmd, data, reader = chance.choice(
+                    (
+                        ("find", FINDING, messages.finding_from_wire),
+                        ("snapshot", SNAPSHOT, messages.snapshot_from_wire),
+                        ("symbol", SPEC, messages.symbol_from_wire),
+                    )
+                )
+                return None, self._reply(self._question(cmd, reader), data)
+            case 5:
+                return "tick.EURUSD", self._event("tick", QUOTE)
+            case 6:
+                self.seq += 1
+                return "trade", self._event(
+                    "trade", {name: TRADE[name] for name in TRADE if name == "kind" or chance.random() < 0.6}
+                )
+            case 7:
+                return "heartbeat", self._event("heartbeat", BEAT)
+            case _:
+                return "stopped", self._event(
+                    "stopped", {"stopped": True, "reason": "button", "by": "button"}
+                )
+
+    def _event(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        seq = self.seq if kind == "trade" else 1
+        return {
+            "v": 1,
+            "from": "terminal",
+            "boot": "b" * 32,
+            "seq": seq,
+            "ts": 1700000000000,
+            "ev": kind,
+            "data": data,
+        }
+
+    def _execution(self) -> dict[str, Any]:
+        chance = self.spoiler.random
+        state = chance.choice(("done", "partial", "rejected", "unknown", "refused"))
+        found = EXECUTION | {"state": state}
+        return found | {"details": [found | {"ticket": "7"}]} if chance.random() < 0.2 else found
+
+    def _trade(self) -> int:
+        self.number += 1
+        at = datetime(2026, 11, 21, tzinfo=UTC)
+        action = OpenPosition(Symbol("EURUSD"), Side.BUY, Volume("0.10"))
+        command = TradeCommand(CommandId(f"c-{self.number}"), action, at, at, "f" * 64)
+        self.answer = self.broker.send(command, TERMS)
+        return int(str(self.sink.sent[-1]["id"]))
+
+    def _question(self, cmd: str, reader: Any) -> int:
+        def settle(outcome: Reply | str) -> None:
+            if isinstance(outcome, str) or not outcome.ok:
+                return
+            try:
+                read = self.broker._read(cmd, outcome, reader)
+            except TerminalUnavailable:
+                return
+            bad = misfit(read, type(read), cmd)
+            if bad:
+                raise Refuted(f"accepted as it must not be: {bad}")
+            self.outcomes[f"{cmd} read"] += 1
+
+        self.link.request(cmd, {}, 5000, settle)
+        return int(str(self.sink.sent[-1]["id"]))
+
+    def _judge(self, body: bytes) -> None:
+        """A trade that counts as answered was answered by a frame that says so, strictly."""
+        answer = self.answer
+        if answer is None:
+            return
+        if not answer.done():
+            self.outcomes["trade: still open"] += 1
+            return
+        execution = answer.result()
+        bad = misfit(execution, Execution, "execution")
+        if bad:
+            raise Refuted(f"accepted as it must not be: {bad} for {body!r}")
+        self.outcomes[f"trade: {execution.state.value}"] += 1
+        if execution.state is ExecutionState.UNKNOWN:
+            return
+        try:
+            message = fuzz_judge.read(body.decode())
+        except (fuzz_judge.NotStrict, UnicodeDecodeError):
+            raise Refuted(f"{execution.state.value} by a frame that is not strict JSON: {body!r}") from None
+        data = message.get("data") or {}
+        right = (
+            message.get("v") == "1" and isinstance(message["v"], fuzz_judge.Number)
+            and message.get("from") == "terminal" and message.get("sid") == "s" * 32
+            and isinstance(message.get("ok"), bool)
+            and (data.get("state") == execution.state.value or message.get("code") in mt5_wire.REFUSAL_CODES)
+        )  # fmt: skip
+        if not right:
+            raise Refuted(f"{execution.state.value} by a frame that does not say so: {body!r}")
+        for name in ("volume", "price", "order", "deal", "position"):
+            done, said = getattr(execution, name), data.get(name)
+            if (done or 0) != Decimal(str(said or 0)):
+                raise Refuted(f"{name} {done!r} instead of {said!r}: {body!r}")
+
+
+class TerminalTarget:
+    """The simulated terminal behind its sockets. Use it in `async with`."""
+
+    name = "terminal wire, simulated terminal's half"
+    _CID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.spoiler = Spoiler(seed)
+        (folder / "terminal.key").write_text(KEY.hex())
+        config = SimConfig(
+            command_port=0,
+            stream_port=0,
+            key_file=folder / "terminal.key",
+            ledger=folder / "ledger.jsonl",
+            tick_rate=0,
+            balance=Decimal(10**9),
+        )
+        self.terminal: Any = SimulatedTerminal(config)
+        self.outcomes: Counter[str] = Counter()
+        self.replies: list[Reply] = []
+        self.effects: list[Any] = []
+        self.sid = ""
+        self.id = 0
+        self.cids = 0
+        self.done: Counter[tuple[str, str]] = Counter()
+
+    async def __aenter__(self) -> TerminalTarget:
+        await self.terminal.__aenter__()
+        reply, effect = self.terminal._reply, self.terminal._on_effect
+
+        def keep(peer: bytes, request: Request, answer: Reply) -> None:
+            self.replies.append(answer)
+            reply(peer, request, answer)
+
+        def note(change: Any) -> None:
+            self.effects.append(change)
+            effect(change)
+
+        self.terminal._reply = keep
+        self.terminal._on_effect = note
+        self.terminal.life.broker.listen = note
+        return self
+
+    async def __aexit__(self, *fault: Any) -> None:
+        await self.terminal.__aexit__(*fault)
+
+    async def _send(self, body: bytes, mac: bytes | None = None) -> None:
+        await self.terminal._take([b"peer", body, seal(KEY, body) if mac is None else mac])
+
+    def _request(
+        self, cmd: str, args: Mapping[str, Any], cid: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        self.id += 1
+        life = self.terminal.life
+        found = {"v": 1, "from": "executor", "sid": self.sid, "id": self.id}
+        if cid is not None:
+            found["cid"] = cid
+        rest = {"epoch": life.sessions.epoch, "ts": self.terminal_ms(), "ttl": 5000, "cmd": cmd, "args": args}
+        return found | rest | more
+
+    def terminal_ms(self) -> int:
+        """Milliseconds on the session clock, which began at zero."""
+        session = self.terminal.life.sessions.command
+        return 0 if session is None else int((self.terminal.clock.monotonic() - session.opened) * 1000)
+
+    async def _session(self) -> None:
+        """A session that trades, not stopped, whatever the frame before has done."""
+        sessions = self.terminal.life.sessions
+        for _ in range(4):
+            active = sessions.command
+            if active is not None and active.sid == self.sid and self.id < active.last_id < 2**40:
+                self.id = active.last_id
+            mine = (
+                active is not None
+                and active.sid == self.sid
+                and not active.lapsed
+                and active.last_id <= self.id
+            )
+            if mine and not self.terminal.life.state.stopped:
+                return
+            if mine:
+                await self._send(dump(self._request("resume", {}, epoch=sessions.epoch + 1)).encode())
+                continue
+            self.replies.clear()
+            args = {
+                "nonce": NONCE,
+                "role": "command",
+                "instance": "0" * 32,
+                "executor": "exec_fuzz",
+                "version": "0",
+            }
+            await self._send(dump(self._request("hello", args, sid="", id=0, ts=0)).encode())
+            self.sid, self.id = self.replies[-1].sid, 0
+            await self._send(dump(self._request("heartbeat", {})).encode())
+        raise Refuted("the terminal opens no session any more")
+
+    def _case(self) -> dict[str, Any]:
+        chance = self.spoiler.random
+        self.cids += 1
+        cid = f"c-{self.cids}"
+        terms = {"deviation": 20, "tag": "aB3dE6gH", "max_attempts": 1}
+        trade = terms | {"symbol": "EURUSD", "magic": "77", "comment": "aB3dE6gH#x"}
+        book = self.terminal.life.broker.book
+        position = str(next(iter(book.positions), 10001234))
+        order = str(next(iter(book.orders), 10001234))
+        match chance.randrange(14):
+            case 0 | 1 | 2:
+                return self._request(
+                    "open",
+                    trade | {"side": chance.choice(("BUY", "SELL")), "volume": "0.10", "sl": "0.5"},
+                    cid,
+                )
+            case 3:
+                pending = {name: value for name, value in trade.items() if name != "deviation"}
+                return self._request(
+                    "place",
+                    pending
+                    | {
+                        "kind": "BUY_LIMIT",
+                        "volume": "0.10",
+                        "price": "0.90000",
+                        "expiration": 1900000000000,
+                    },
+                    cid,
+                )
+            case 4:
+                return self._request(
+                    "modify", {"target": "position", "ticket": position, "sl": "0.4", "tp": "0"}, cid
+                )
+            case 5:
+                return self._request("modify", {"target": "order", "ticket": order, "price": "0.8"}, cid)
+            case 6:
+                return self._request("close", terms | {"ticket": position, "volume": "0.05"}, cid)
+            case 7:
+                return self._request("cancel", {"ticket": order}, cid)
+            case 8:
+                return self._request("close_all", terms | {"symbol": "EURUSD"}, cid)
+            case 9:
+                return self._request(
+                    "find",
+                    {"since": 0, "symbol": "EURUSD", "tag": "aB3dE6gH"},
+                    f"c-{chance.randint(1, self.cids)}",
+                )
+            case 10:
+                return self._request("history", {"from": 0, "to": 1900000000000})
+            case 11:
+                return self._request("subscribe", {"symbols": ["EURUSD"], "min_interval": 100})
+            case 12:
+                cmd = chance.choice(
+                    (
+                        "snapshot",
+                        "heartbeat",
+                        "account",
+                        "positions",
+                        "orders",
+                        "symbol",
+                        "quotes",
+                        "unsubscribe",
+                        "bye",
+                    )
+                )
+                return self._request(cmd, {"symbol": "EURUSD", "symbols": ["EURUSD"]})
+            case _:
+                return self._request(
+                    "stop",
+                    {"reason": "fuzz", "cancel_orders": True, "close_positions": chance.random() < 0.5},
+                )
+
+    async def try_one(self) -> None:
+        """Raises Refuted."""
+        body = b""
+        try:
+            await self._session()
+            message = self._case()
+            body = self.spoiler.bytes_of(self.spoiler.spoil(message, sound=0.15))
+            self.replies.clear()
+            self.effects.clear()
+            chance = self.spoiler.random
+            if chance.random() < 0.1:
+                wrong = bytearray(seal(KEY, body))
+                wrong[chance.randrange(32)] ^= 1 << chance.randrange(8)
+                await self._send(body, bytes(wrong))
+                self._nothing("without a right mac")
+                return
+            await self._send(body)
+        except Refuted:
+            raise
+        except Exception as fault:
+            raise Refuted(f"{type(fault).__name__}: {fault} for {body!r}") from fault
+        self._judge(body)
+
+    def _nothing(self, why: str) -> None:
+        self.outcomes[why] += 1
+        if self.replies or self.effects:
+            raise Refuted(f"a frame {why} had an effect")
+
+    def _judge(self, body: bytes) -> None:
+        try:
+            message = fuzz_judge.read(body.decode())
+        except (fuzz_judge.NotStrict, UnicodeDecodeError):
+            self._nothing("that is not strict JSON")
+            return
+        envelope = (
+            isinstance(message.get("v"),
+            fuzz_judge.Number) and message["v"] == "1" and message.get("from") == "executor"
+            and all(isinstance(message.get(n), fuzz_judge.Number) and message[n].whole for n in ("id", "epoch",
+            "ts", "ttl"))
+            and isinstance(message.get("args", {}), dict) and isinstance(message.get("cmd"), str)
+        )  # fmt: skip
+        if not envelope:
+            self._nothing("with a wrong envelope")
+            return
+        for reply in self.replies:
+            self.outcomes["ok" if reply.ok else str(reply.code)] += 1
+            if reply.code == "INVALID_ARGS" and not NAMED.match(reply.message or ""):
+                raise Refuted(f"the refusal names no field and rule: {reply.message!r} for {body!r}")
+        if self.effects and message["cmd"] != "stop":
+            self._right_trade(message, body)
+
+    def _right_trade(self, message: Mapping[str, Any], body: bytes) -> None:
+        args, cid = message["args"], message.get("cid")
+        self.outcomes["traded"] += 1
+        if not isinstance(cid, str) or isinstance(cid, fuzz_judge.Number) or not self._CID.fullmatch(cid):
+            raise Refuted(f"traded without a right cid: {body!r}")
+        if message.get("sid") != self.sid:
+            raise Refuted(f"traded in a foreign session: {body!r}")
+        [first, *_] = self.effects
+        if message["cmd"] in ("open", "place"):
+            self.done[cid, message["cmd"]] += 1
+            if self.done[cid, message["cmd"]] > 1:
+                raise Refuted(f"traded twice: {body!r}")
+            if not isinstance(args.get("volume"), str) or isinstance(args["volume"], fuzz_judge.Number):
+                raise Refuted(f"traded a volume that is no text: {body!r}")
+            if Decimal(args["volume"]) != first.volume or args.get("symbol") != first.symbol:
+                raise Refuted(f"traded {first.volume} {first.symbol}: {body!r}")
