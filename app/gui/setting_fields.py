@@ -4,7 +4,6 @@ set"; whether it is allowed, the settings say.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from PySide6.QtCore import QSize, Signal
@@ -105,7 +104,7 @@ class FlagField(Field):
     def __init__(self) -> None:
         super().__init__()
         self.check = QCheckBox()
-        self.check.clicked.connect(lambda _on: self._word())
+        self.check.toggled.connect(lambda _on: self._word())
         self.check.clicked.connect(lambda _on: self.changed.emit())
         self.line.addWidget(self.check)
         self.line.addStretch()
@@ -126,13 +125,17 @@ class FlagField(Field):
 
 
 class LinesField(Field):
-    """Several values, one a line: sessions as `mon tue 08:00-22:00`, keys as `id: key`, other groups as JSON."""
+    """Several values, one a line: sessions as `mon tue 08:00-22:00`, keys as `id: key`, strategies as `name: limit=value, …`."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
         self._kind = kind
         self.edit = _ShortText()
-        hints = {"sessions": "mon tue wed thu fri 08:00-22:00", "keys": "brain-1: base64 of the public key"}
+        hints = {
+            "sessions": "mon tue wed thu fri 08:00-22:00",
+            "keys": "brain-1: base64 of the public key",
+            "strategies": "ma_cross: max_positions=2, max_volume_per_order=0.10",
+        }
         self.edit.setPlaceholderText(hints.get(kind, "one a line"))
         self.edit.setTabChangesFocus(True)
         self._silent = False
@@ -151,14 +154,15 @@ class LinesField(Field):
         lines = [line.strip() for line in self.edit.toPlainText().splitlines() if line.strip()]
         if not lines:
             return None
-        if self._kind == "keys":
-            return {name.strip(): key.strip() for name, _, key in (line.partition(":") for line in lines)}
-        return [_session_of(line) if self._kind == "sessions" else _group_of(line) for line in lines]
+        if self._kind == "sessions":
+            return [_session_of(line) for line in lines]
+        named = [(name.strip(), rest.strip()) for name, _, rest in (line.partition(":") for line in lines)]
+        return {name: rest if self._kind == "keys" else _limits_of(rest) for name, rest in named}
 
     def show_value(self, value: Any) -> None:
         self._silent = True
         if isinstance(value, dict):
-            self.edit.setPlainText("\n".join(f"{name}: {key}" for name, key in value.items()))
+            self.edit.setPlainText("\n".join(f"{name}: {_limits_line(rest)}" for name, rest in value.items()))
         else:
             self.edit.setPlainText("\n".join(_line_of(item) for item in value or ()))
         self._silent = False
@@ -171,17 +175,29 @@ def _session_of(line: str) -> Any:
     return {"days": days, "start": start, "end": end} if dash and days else line
 
 
-def _group_of(line: str) -> Any:
-    try:
-        return json.loads(line, parse_float=str, parse_int=str)
-    except ValueError:
-        return line
+def _limits_of(text: str) -> Any:
+    """`max_positions=2, allowed_symbols=EURUSD+GBPUSD`; what has no sign of equality goes on as it is."""
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if not all(equals for _name, equals, _value in pairs):
+        return text
+    return {
+        name.strip(): value.strip().split("+") if name.strip().endswith("symbols") else value.strip()
+        for name, _equals, value in pairs
+    }
+
+
+def _limits_line(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(
+        f"{name}={'+'.join(item) if isinstance(item, list | tuple) else item}" for name, item in value.items()
+    )
 
 
 def _line_of(item: Any) -> str:
     if isinstance(item, dict) and set(item) == {"days", "start", "end"}:
         return f"{' '.join(item['days'])} {item['start']}-{item['end']}"
-    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+    return str(item)
 
 
 def field_for(setting: SettingModel) -> Field:
@@ -192,7 +208,7 @@ def field_for(setting: SettingModel) -> Field:
             made = FlagField()
         case "choice":
             made = ChoiceField(setting.choices)
-        case "sessions" | "keys" | "groups":
+        case "sessions" | "keys" | "strategies":
             made = LinesField(setting.kind)
         case "number":
             made = NumberField(_unset(setting), unit_of(setting.allowed))

@@ -122,6 +122,7 @@ class SettingsDialog(QDialog):
         column.addLayout(middle, 1)
         foot = QHBoxLayout()
         foot.setContentsMargins(16, 10, 16, 12)
+        foot.setSpacing(8)
         words = QVBoxLayout()
         words.setSpacing(2)
         words.addWidget(self.said)
@@ -367,6 +368,10 @@ class SettingsDialog(QDialog):
                 self.close()
             return
         super().keyPressEvent(event)
+
+    def throw_away(self) -> None:
+        """The next close asks nothing."""
+        self._may_close = True
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802 - Qt's name
         number = len(self.changes())

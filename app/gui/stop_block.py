@@ -72,6 +72,11 @@ class StopBlock(QWidget):
         self.button.setAccessibleDescription(plain)
         self.button.setToolTip(f"{plain} Stays stopped until it is reset at this machine. {STOP_KEYS}")
 
+    def set_closes(self, closes: bool) -> None:
+        """The setting has changed while the window is open."""
+        self._closes = closes
+        self.show_effect(None, None)
+
     def show_latched(self, latched: bool) -> None:
         """Darker while the stop is in force; it can still be pressed."""
         if bool(self.button.property("latched")) != latched:

@@ -143,11 +143,18 @@ QListWidget#steps {{ background: {tones.ground}; border: 0; border-right: 1px so
 QListWidget#steps::item {{ padding: 7px 10px; border-radius: 6px; color: {tones.text}; }}
 QListWidget#steps::item:selected {{ background: {tones.chosen}; color: {tones.text}; }}
 QListWidget#steps::item:disabled {{ color: {tones.dim}; }}
+QProgressBar {{ background: {tones.row}; border: 1px solid {tones.line}; border-radius: 3px; }}
+QProgressBar::chunk {{ background: {tones.accent}; border-radius: 2px; }}
 QCheckBox, QRadioButton {{ color: {tones.text}; spacing: 8px; }}
 QCheckBox::indicator:unchecked {{ width: 13px; height: 13px; border: 1px solid {tones.dim}; border-radius: 3px;
   background: {tones.panel}; }}
 QRadioButton::indicator:unchecked {{ width: 13px; height: 13px; border: 1px solid {tones.dim}; border-radius: 7px;
   background: {tones.panel}; }}
+QCheckBox::indicator:checked {{ width: 13px; height: 13px; border: 1px solid {tones.accent}; border-radius: 3px;
+  background: {tones.accent}; }}
+QRadioButton::indicator:checked {{ width: 13px; height: 13px; border: 1px solid {tones.accent}; border-radius: 7px;
+  background: qradialgradient(cx: 0.5, cy: 0.5, radius: 0.5, fx: 0.5, fy: 0.5, stop: 0 {tones.accent}, stop: 0.52 {tones.accent},
+  stop: 0.6 {tones.panel}, stop: 1 {tones.panel}); }}
 QCheckBox::indicator:unchecked:focus, QRadioButton::indicator:unchecked:focus {{ border-color: {tones.accent}; }}
 QLineEdit:disabled, QPlainTextEdit:disabled, QComboBox:disabled {{ color: {tones.dim}; background: {tones.row}; }}
 QPushButton, QToolButton {{ background: {tones.panel}; color: {tones.text}; border: 1px solid {tones.line}; border-radius: 6px;
