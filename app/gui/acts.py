@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QDialog
 
-from app.api.schemas import CommandHistoryModel, OperateAsk, OrderModel, PositionModel, ResultModel
+from app.api.schemas import (
+    CommandHistoryModel,
+    OperateAsk,
+    OrderModel,
+    PositionModel,
+    ResultModel,
+    TargetsModel,
+)
 from app.gui import formats, words
 from app.gui.commands_pane import HistoryDialog
 from app.gui.formats import Zone
@@ -179,6 +186,26 @@ class TradingActs:
             lambda client: client.acknowledge_unknown(command_id, note=note, by=_BY),
             lambda _done: self._good(f"{command_id} is yours now."),
         )
+
+    # ------------------------------------------------------------ alerts
+
+    def acknowledge_alert(self, alert_id: str) -> None:
+        self._session.ask(
+            "Acknowledge",
+            lambda client: client.acknowledge_alert(alert_id, by=_BY),
+            lambda done: self._good(f"{formats.count(done, 'alert')} acknowledged."),
+        )
+
+    def test_alerts(self) -> None:
+        self._session.notice.emit("info", "Sending a test message to every target …")
+        self._session.ask("Test", lambda client: client.test_alerts(by=_BY), self._tested)
+
+    def _tested(self, found: TargetsModel) -> None:
+        lost = [f"{target.name}: {target.fault}" for target in found.targets if target.fault is not None]
+        if lost:
+            self._session.notice.emit("bad", f"The test did not reach {'; '.join(lost)}")
+        else:
+            self._good("The test was taken by " + ", ".join(target.name for target in found.targets) + ".")
 
     def show_history(self, command_id: str, zone: Zone) -> None:
         dialog = HistoryDialog(command_id, zone, self._window)

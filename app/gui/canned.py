@@ -60,6 +60,20 @@ ACCOUNT: dict[str, Any] = {
 }
 
 
+def alert(minutes: int, severity: str, code: str, message: str, **more: object) -> dict[str, object]:
+    """An alert of some minutes ago."""
+    nothing = {"over_at": None, "acknowledged_at": None, "acknowledged_by": None}
+    at = AT - timedelta(minutes=minutes)
+    told = {
+        "alert_id": f"a-{100 - minutes}",
+        "at": at,
+        "severity": severity,
+        "code": code,
+        "message": message,
+    }
+    return {**told, **nothing, **more}
+
+
 def connected() -> SnapshotModel:
     """A quiet day: five positions, two orders, all links up."""
     return SnapshotModel.model_validate(
@@ -100,6 +114,12 @@ def connected() -> SnapshotModel:
             "orders": _orders(),
             "quotes": quotes(),
             "commands": commands(),
+            "alerts": (
+                alert(
+                    1, "warning", "OUTCOME_UNKNOWN", "cmd-9f1b has an unknown outcome; the terminal is asked"
+                ),
+            ),
+            "alert_targets": ({"name": "1 tgram", "sent": 3, "dropped": 0, "fault": None},),
         }
     )
 

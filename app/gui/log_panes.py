@@ -1,4 +1,4 @@
-"""What the engine told: its log as it is written, and out of it the alerts. Reads the log file and never writes to it."""
+"""What the engine told: its log as it is written. Reads the log file and never writes to it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,10 @@ from app.gui.pane import TablePane
 from app.gui.rows import Cell, Column, Row
 from app.gui.theme import Theme
 from app.gui.tones import Tone
-from app.gui.words import Phrase
 
 _LOOK_MS = 500
 _MOST_BYTES = 256 * 1024
 _KEPT = 500
-_SEVERITIES = {
-    "critical": Phrase("■", "critical", Tone.DOWN),
-    "warning": Phrase("▲", "warning", Tone.WARN),
-    "info": Phrase("●", "info", Tone.PLAIN),
-}
 _LEVELS = {"error": Tone.DOWN, "critical": Tone.DOWN, "warning": Tone.WARN}
 
 
@@ -129,41 +123,6 @@ class _ToldPane(TablePane):
         self.put([Row(str(line.number), self._make(line, self.zone), line) for line in reversed(self._kept)])
 
 
-class AlertsPane(_ToldPane):
-    """What the engine found worth a person's eye. `raised` carries (severity, message) of new ones."""
-
-    raised = Signal(str, str)
-
-    def __init__(self, theme: Theme) -> None:
-        super().__init__(
-            "alerts",
-            "Alerts",
-            (
-                Column("When", "2026-11-21 14:03:22"),
-                Column("Severity", "▲ warning.."),
-                Column("What", "an alert's message of some length"),
-            ),
-            theme,
-            ("No alert", "Lost links, tripped limits, stops and unknown outcomes are told here."),
-            _alert_cells,
-        )
-        self._caught_up = False
-
-    def hear(self, lines: list[LogLine]) -> None:
-        """Log lines; those that are alerts are kept. The first batch is history and is not announced."""
-        alerts = [line for line in lines if line.event == "alert"]
-        if alerts:
-            self.add(alerts)
-            serious = sum(line.fields.get("severity") == "critical" for line in self._kept)
-            self.set_title(f"Alerts  {len(self._kept)}" + (f" ■ {serious}" if serious else ""))
-        if self._caught_up:
-            for line in alerts:
-                self.raised.emit(
-                    str(line.fields.get("severity", "info")), str(line.fields.get("message", ""))
-                )
-        self._caught_up = True
-
-
 class LogPane(_ToldPane):
     """The engine's log, newest first."""
 
@@ -181,15 +140,6 @@ class LogPane(_ToldPane):
             ("The log is empty", "The engine's log file is followed here as it is written."),
             _log_cells,
         )
-
-
-def _alert_cells(line: LogLine, zone: Zone) -> tuple[Cell, ...]:
-    phrase = _SEVERITIES.get(str(line.fields.get("severity")), _SEVERITIES["info"])
-    return (
-        Cell(formats.day_and_clock(line.at, zone), Tone.DIM),
-        Cell(str(phrase), phrase.tone),
-        Cell(str(line.fields.get("message", ""))),
-    )
 
 
 def _log_cells(line: LogLine, zone: Zone) -> tuple[Cell, ...]:

@@ -210,7 +210,6 @@ def _give_past(window: MainWindow, picture: SnapshotModel) -> None:
         )
         lines.append(_log(0, "alert", severity="critical", code="LIMIT_TRIPPED", message=message))
     window.log.add(lines)
-    window.alerts.hear(lines)
 
 
 def _log(minutes: int, event: str, **fields: object) -> LogLine:

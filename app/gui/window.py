@@ -13,6 +13,7 @@ from app.api.schemas import SnapshotModel, StopReceiptModel
 from app.api.stop_client import StopReport
 from app.gui import formats, keys, words
 from app.gui.acts import TradingActs
+from app.gui.alerts_pane import AlertsPane
 from app.gui.commands_pane import CommandsPane
 from app.gui.docks import PaneDocks
 from app.gui.equity_pane import EquityPane
@@ -21,7 +22,7 @@ from app.gui.halt_banner import HaltBanner, StopStory, story_of_picture, story_o
 from app.gui.icons import state_icon
 from app.gui.journal_pane import JournalPane
 from app.gui.latency_pane import LatencyPane
-from app.gui.log_panes import AlertsPane, LogPane
+from app.gui.log_panes import LogPane
 from app.gui.market_pane import MarketPane
 from app.gui.notice_line import NoticeLine
 from app.gui.pane import Pane, TablePane
@@ -56,9 +57,12 @@ class WindowOptions:
 
 
 class MainWindow(QMainWindow):
-    """`leaving` when the person closes it: whoever owns the program asks what is to become of the engine."""
+    """`leaving` when the person closes it: whoever owns the program asks what is to become of the engine. `stopped` when trading
+    has been stopped, by whomever, while the window looked on.
+    """
 
     leaving = Signal()
+    stopped = Signal()
 
     def __init__(
         self, options: WindowOptions, theme: Theme, session: EngineSession, stop: EmergencyStop
@@ -175,6 +179,8 @@ class MainWindow(QMainWindow):
         self.journal.history_wanted.connect(self.show_history)
         self.commands.acknowledge_wanted.connect(acts.acknowledge)
         self.safety.reenable_wanted.connect(acts.reenable)
+        self.alerts.acknowledge_wanted.connect(acts.acknowledge_alert)
+        self.alerts.test_wanted.connect(acts.test_alerts)
         self.show_link(session.state)
 
     # ------------------------------------------------------------ what the engine says
@@ -198,6 +204,8 @@ class MainWindow(QMainWindow):
         self._picture = self._waiting = picture
         self._settle_zone()
         if picture.status.state != before:
+            if picture.status.state == "HALTED" and before:
+                self.stopped.emit()
             self._state_changed(picture)
         elif not self._frame.isActive():
             self._frame.start()

@@ -9,10 +9,12 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.api.schemas import SnapshotModel
 from app.gui import canned
-from app.gui.leave_dialog import LeaveDialog
-from app.gui.log_panes import AlertsPane, LogLine, LogTail
+from app.gui.alerts_pane import AlertsPane
 from app.gui.latency_pane import histogram
+from app.gui.leave_dialog import LeaveDialog
+from app.gui.log_panes import LogLine, LogTail
 from app.gui.screenshots import StillWindow, render
 from app.gui.single_instance import SingleInstance
 from app.gui.theme import Theme
@@ -48,13 +50,45 @@ def test_old_alerts_are_listed_and_only_new_ones_announced(qtbot: QtBot, theme: 
     qtbot.addWidget(pane)
     announced: list[tuple[str, str]] = []
     pane.raised.connect(lambda severity, message: announced.append((severity, message)))
-    old = LogLine(1, canned.AT, "info", "alert", {"severity": "warning", "message": "yesterday"})
-    new = LogLine(2, canned.AT, "info", "alert", {"severity": "critical", "message": "the terminal is lost"})
-    pane.hear([old])
-    pane.hear([new, LogLine(3, canned.AT, "info", "ready", {})])
+    old = canned.alert(9, "warning", "BRAIN_SILENT", "yesterday", over_at=canned.AT)
+    new = canned.alert(1, "critical", "TERMINAL_LOST", "the terminal is lost")
+    pane.show()
+    pane.take(pictured((old,)))
+    pane.take(pictured((new, old)))
     assert announced == [("critical", "the terminal is lost")]
     assert [row.cells[1].text for row in pane.view.rows.shown] == ["■ critical", "▲ warning"]
+    assert pane.view.rows.shown[0].cells[2].text == "not acknowledged"
+    assert pane.view.rows.shown[1].cells[2].text.startswith("over ")
     assert pane.title == "Alerts  2 ■ 1"
+
+
+def pictured(alerts: tuple[dict[str, object], ...], **fields: object) -> SnapshotModel:
+    return SnapshotModel.model_validate({**canned.connected().model_dump(), "alerts": alerts, **fields})
+
+
+def test_an_alert_is_acknowledged_and_the_targets_are_tested(qtbot: QtBot, theme: Theme) -> None:
+    pane = AlertsPane(theme)
+    qtbot.addWidget(pane)
+    asked: list[str] = []
+    pane.acknowledge_wanted.connect(asked.append)
+    pane.test_wanted.connect(lambda: asked.append("test"))
+    lost = canned.alert(1, "critical", "TERMINAL_LOST", "the terminal is lost")
+    pane.show()
+    pane.take(pictured((lost,)))
+    pane.view.choose_key("a-99")
+    pane.acknowledge_tool.click()
+    pane.all_tool.click()
+    pane.test_tool.click()
+    assert asked == ["a-99", "all", "test"]
+    seen = {**lost, "acknowledged_at": canned.AT, "acknowledged_by": "ann"}
+    failing = ({"name": "1 json", "sent": 0, "dropped": 0, "fault": "no answer"},)
+    pane.take(pictured((seen,), alert_targets=failing))
+    assert pane.view.rows.shown[0].cells[2].text == "✓ seen: ann"
+    assert (pane.title, pane.all_tool.isEnabled()) == ("Alerts  1", False)
+    assert "do not reach 1 json: no answer" in pane._foot.text()
+    pane.take(pictured((), alert_targets=()))
+    assert not pane.test_tool.isEnabled()
+    assert "stay on this machine" in pane._foot.text()
 
 
 def test_a_second_start_raises_the_first(tmp_path: Path, qtbot: QtBot) -> None:
