@@ -33,10 +33,14 @@ class CommandRecord:
     turned_away: ev.CommandTurnedAway | None = None
     results: list[CommandResult] = field(default_factory=list)
     """In the order they happened; at most two (UNKNOWN, then what settled it)."""
+    ahead: float = 0.0
+    """Seconds by which the sender's clock was ahead of ours when it came."""
 
     @classmethod
     def received(cls, event: ev.CommandReceived) -> CommandRecord:
-        return cls(event.command_id, event.fingerprint, event.command, event.at, event.epoch)
+        return cls(
+            event.command_id, event.fingerprint, event.command, event.at, event.epoch, ahead=event.ahead
+        )
 
     @property
     def final(self) -> bool:

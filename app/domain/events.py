@@ -36,6 +36,8 @@ class CommandReceived(Event):
     frame: str
     """The text it came in, verbatim: the evidence."""
     epoch: int
+    ahead: float = 0.0
+    """Seconds by which the sender's clock was ahead of ours: its expiry is counted on that clock, also after a restart."""
 
 
 @dataclass(frozen=True, slots=True)

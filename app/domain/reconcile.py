@@ -59,16 +59,23 @@ Settlement = Settled | NotSent | NobodyKnows | AskAgain
 
 
 def settle(
-    record: CommandRecord, finding: Finding, *, session: str, expired: bool, now: datetime
+    record: CommandRecord,
+    finding: Finding,
+    *,
+    session: str,
+    expired: bool,
+    now: datetime,
+    watched: timedelta = timedelta(0),
 ) -> Settlement:
     """Decide from what the terminal reports.
 
-    `session`: the terminal session in which `finding` was asked. `expired`: the command's time to be sent has passed.
+    `session`: the terminal session in which `finding` was asked. `expired`: the command's time to be sent has passed. `watched`: for
+    how long it has been asked for, on a clock that does not jump: a wall clock that was set back must not keep it open.
     """
     if finding.ledger == "result" and finding.execution is not None:
         if finding.execution.state is not ExecutionState.UNKNOWN:
             return Settled(finding.execution)
-        return _look_at_broker(record, finding, now)
+        return _look_at_broker(record, finding, now, watched)
     if finding.ledger == "never_seen":
         # A session's frames are handled in order, and those of a dead session are dropped: what the terminal has not seen when a
         # later session asks, or once the time to send is over, it will never begin (EA_PROTOCOL §3, §4).
@@ -79,17 +86,19 @@ def settle(
         if expired or record.session != session:
             return NotSent("the terminal received it and did not begin")
         return AskAgain("the terminal has not begun it yet")
-    return _look_at_broker(record, finding, now)
+    return _look_at_broker(record, finding, now, watched)
 
 
-def _look_at_broker(record: CommandRecord, finding: Finding, now: datetime) -> Settlement:
+def _look_at_broker(
+    record: CommandRecord, finding: Finding, now: datetime, watched: timedelta
+) -> Settlement:
     execution = _evidence(record, finding)
     if execution is not None:
         return Settled(execution)
     if not finding.connected or not finding.synchronised:
         return AskAgain("the terminal is not connected to the broker")
     since = finding.sent_at or record.dispatched_at or record.received_at
-    if now - since < ABSENCE_IS_FINAL_AFTER:
+    if max(now - since, watched) < ABSENCE_IS_FINAL_AFTER:
         return AskAgain("the broker shows nothing of it yet")
     return NobodyKnows("the broker shows nothing of it after 180 s; look at the account's history by hand")
 

@@ -117,8 +117,8 @@ class Inbox:
             self._alarm("critical", "ID_CONFLICT", text)
             return
         self.duplicates += 1
-        if item is not None and item.durable is not None and not item.durable.done():
-            await asyncio.wait([item.durable])  # an answer may only speak of what is on disk
+        if item is not None and not await _on_disk(item):
+            return  # the journal has failed: an answer may only speak of what is on disk, and trading has stopped
         if record.turned_away is not None:
             away = record.turned_away
             self._answer(CommandAck(message.command_id, "REJECTED", away.code, away.message))
@@ -176,6 +176,7 @@ class Inbox:
             command=command,
             frame=arrival.text,
             epoch=self._latch.status.epoch,
+            ahead=(arrival.brain_now - arrival.at).total_seconds(),
         )
 
     def _turn_away(
@@ -215,3 +216,15 @@ class Inbox:
             asyncio.get_running_loop().call_soon(self._answer, ack)
         else:
             self._answer(ack)
+
+
+async def _on_disk(item: CommandInHand) -> bool:
+    """Wait until everything that its record says is on disk; False: it never will be."""
+    while (durable := item.durable) is not None:
+        if not durable.done():
+            await asyncio.wait([durable])
+        if durable.cancelled() or durable.exception() is not None:
+            return False
+        if durable is item.durable:
+            break
+    return True

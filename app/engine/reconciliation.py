@@ -60,6 +60,7 @@ class Reconciliation:
         self._unknown: dict[CommandId, CommandInHand] = {}
         self._next_ask: dict[CommandId, float] = {}
         self._asked: dict[CommandId, int] = {}
+        self._watched_since: dict[CommandId, float] = {}
         self._taken_over: set[CommandId] = set()
 
     @property
@@ -77,6 +78,7 @@ class Reconciliation:
         self._unknown[item.command_id] = item
         self._next_ask[item.command_id] = self._clock.monotonic() + _ASK_EVERY[0]
         self._asked[item.command_id] = 0
+        self._watched_since.setdefault(item.command_id, self._clock.monotonic())
 
     def take_over(self, command_id: CommandId) -> bool:
         """A person answers for it; False if it is not unknown."""
@@ -106,8 +108,10 @@ class Reconciliation:
         if command is None:
             return None
         # Wall clock only: the monotonic clock of the earlier run is gone. A command that may have expired is not run.
-        left = (command.expires_at - self._clock.now()).total_seconds()
+        left = (command.expires_at - self._clock.now()).total_seconds() - record.ahead
         age = (self._clock.now() - record.received_at).total_seconds()
+        if age < 0:
+            left = min(left, 0.0)  # the wall clock was set back since: nobody knows how long it has waited
         now = self._clock.monotonic()
         item = CommandInHand(record, command, now - max(0.0, age), now + left)
         item.intended = record.intended_price
@@ -173,7 +177,10 @@ class Reconciliation:
             return
         expired = self._clock.monotonic() >= item.deadline
         now = self._clock.now()
-        decision = settle(item.record, finding, session=self._broker.session_id, expired=expired, now=now)
+        watched = timedelta(seconds=self._clock.monotonic() - self._watched_since[item.command_id])
+        decision = settle(
+            item.record, finding, session=self._broker.session_id, expired=expired, now=now, watched=watched
+        )
         match decision:
             case Settled(execution):
                 self._gate.belongs(item.command, execution)
@@ -220,7 +227,7 @@ class Reconciliation:
         )
 
     def _close(self, item: CommandInHand) -> None:
-        for table in (self._unknown, self._next_ask, self._asked):
+        for table in (self._unknown, self._next_ask, self._asked, self._watched_since):
             table.pop(item.command_id, None)
         self._taken_over.discard(item.command_id)
         self._gate.settled(item.command)

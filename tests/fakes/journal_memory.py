@@ -200,7 +200,7 @@ class MemoryJournal:
             record.command_id, record.fingerprint, record.command, record.received_at, record.epoch, record.state,
             record.tag, record.session, record.dispatched_at, record.intended_price, record.turned_away,
         )  # fmt: skip
-        copy.results = list(record.results)
+        copy.results, copy.ahead = list(record.results), record.ahead
         return copy
 
     def _commit_waiting(self) -> None:

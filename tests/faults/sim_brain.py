@@ -25,7 +25,7 @@ from app.engine.ports import (
     UnreadableCommand,
 )
 from app.engine.tasks import TaskKeeper
-from tests.faults.sim_loop import MONOTONIC_START, SimClock, SimLoop, World
+from tests.faults.sim_loop import APART, MONOTONIC_START, SimClock, SimLoop, World
 
 Command = TradeCommand | UnreadableCommand
 RESEND_AFTER = 3.0
@@ -154,7 +154,7 @@ class SimBrain:
         connection, link, world = self.connection, self.link, self.world
         if connection is None or link is None or self.silent_since is not None:
             return
-        connection.down_clear = max(connection.down_clear, world.now + world.between(100e-6, 4e-3))
+        connection.down_clear = max(connection.down_clear + APART, world.now + world.between(100e-6, 4e-3))
 
         def arrive() -> None:
             if not connection.cut:
@@ -244,7 +244,7 @@ class SimLink:
             if isinstance(message, ResultReport):
                 connection.written.append(message.outbox_id)
             world = self._world
-            connection.up_clear = max(connection.up_clear, world.now + world.between(100e-6, 4e-3))
+            connection.up_clear = max(connection.up_clear + APART, world.now + world.between(100e-6, 4e-3))
             brain = self._brain
             world.at(
                 connection.up_clear,

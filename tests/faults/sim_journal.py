@@ -120,7 +120,7 @@ def copy_of(record: CommandRecord) -> CommandRecord:
         record.command_id, record.fingerprint, record.command, record.received_at, record.epoch, record.state,
         record.tag, record.session, record.dispatched_at, record.intended_price, record.turned_away,
     )  # fmt: skip
-    copy.results = list(record.results)
+    copy.results, copy.ahead = list(record.results), record.ahead
     return copy
 
 

@@ -20,6 +20,10 @@ START = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
 MONOTONIC_START = 1000.0
 _STEP = 20e-6
 """Most seconds that one callback of the engine is taken to last: other ends of the machine act in between."""
+_SHUFFLE = 1e-6
+"""Seconds within which the seed settles what comes first."""
+APART = 2 * _SHUFFLE
+"""What must stay in its order, as on one connection, lies at least so far apart."""
 
 
 class Violation(AssertionError):
@@ -52,7 +56,7 @@ class World:
     def at(self, when: float, what: Callable[[], None]) -> None:
         """Something happens outside the engine at `when`; ties and near ties are settled by the seed."""
         self._count += 1
-        heapq.heappush(self._agenda, (when + self.random.random() * 1e-6, self._count, what))
+        heapq.heappush(self._agenda, (when + self.random.random() * _SHUFFLE, self._count, what))
 
     def later(self, seconds: float, what: Callable[[], None]) -> None:
         self.at(self.now + seconds, what)
@@ -118,7 +122,7 @@ class SimLoop(asyncio.BaseEventLoop):
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        return super().call_at(when + self.world.random.random() * 1e-6, callback, *args, context=context)
+        return super().call_at(when + self.world.random.random() * _SHUFFLE, callback, *args, context=context)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         self.faults.append(context)
@@ -186,7 +190,8 @@ class SimLoop(asyncio.BaseEventLoop):
             coroutine = task.get_coro()
             try:
                 coroutine.close()  # type: ignore[union-attr]
-            except (RuntimeError, ValueError):
+            except (RuntimeError, ValueError) as e:
+                print("DIE",task,repr(e))
                 continue  # it would not end in order, and need not: a killed process ends nothing in order
         self._ready.clear()  # type: ignore[attr-defined]
         if not self.is_closed():

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -183,17 +184,7 @@ class _Ordered(dict[Any, None]):
 # ------------------------------------------------------------------ lives
 
 
-class _StopFile:
-    """The stop file's path, as far as the stop thread looks at it. It outlives the engine."""
-
-    def __init__(self) -> None:
-        self.present = False
-
-    def exists(self) -> bool:
-        return self.present
-
-    def read_text(self, **_options: Any) -> str:
-        return "stop file"
+_NO_FILE = Path("no such folder") / "STOP"
 
 
 @dataclass
@@ -239,7 +230,7 @@ class Machine:
         self.brain = SimBrain(world)
         self.oracle.brain_clock = self.brain.clock
         self.speed = DiskSpeed()
-        self.stop_file: Any = _StopFile()
+        self.stop_file = False
         self.limits = limits
         self.in_flight = in_flight
         self.weakness = weakness
@@ -320,11 +311,13 @@ class Machine:
             store=self.store,
             channel=SimStopChannel(world, self.terminal, self.way),
             clock=clock,
-            stop_file=self.stop_file,
+            stop_file=_NO_FILE,
             token="t" * 32,
             close_positions=False,
             on_stopped=stopped,
         )
+        there: Any = lambda: self.stop_file
+        stop.stop_file_exists = there  # type: ignore[method-assign]
         stop.start()
         broker = SimBroker(world, loop, clock, self.terminal, self.way, self.oracle.sent)
         link = SimLink(world, loop, clock, self.brain, self.oracle.told)
@@ -462,7 +455,7 @@ class Machine:
         if life is None or life.loop.dead:
             return
         if how == "file":
-            self.stop_file.present = True
+            self.stop_file = True
             world.later(world.between(0, 0.05), lambda: self._stop_thread_turns(life))
             return
         if how == "operator":
@@ -501,7 +494,7 @@ class Machine:
     async def _reset(self, life: Life) -> None:
         operator = life.engine.operator
         since = self.world.now - (self._stopped_at or self.world.now)
-        self.stop_file.present = False
+        self.stop_file = False
         life.stop._look_for_stop_file()  # the thread looks every 0.05 s: it has seen that the file is gone
         try:
             if life.latch.state is TradingState.HALTED:

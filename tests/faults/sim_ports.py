@@ -24,7 +24,7 @@ from app.engine.broker import (
     TerminalHeartbeat,
     TerminalHello,
 )
-from tests.faults.sim_loop import SimClock, SimLoop, World
+from tests.faults.sim_loop import APART, SimClock, SimLoop, World
 from tests.faults.sim_terminal import SYMBOLS, Fate, Frame, SimTerminal
 
 ANSWER_TIMEOUT = 10.0
@@ -195,7 +195,7 @@ class SimBroker:
         world = self._world
         if world.now < self._way.broken_until:
             return  # it sits in a buffer of a connection that is dead already
-        self._last_arrival = max(self._last_arrival, world.now + world.between(50e-6, 800e-6) + extra)
+        self._last_arrival = max(self._last_arrival + APART, world.now + world.between(50e-6, 800e-6) + extra)
 
         def arrive() -> None:
             frame.deadline = min(frame.deadline, world.now + frame.ttl) if frame.ttl else frame.deadline
