@@ -1,4 +1,5 @@
-"""`medulla demo`: brain, executor and simulated terminal as three real processes over real sockets, and a count of what happened.
+"""`medulla demo`: brain, executor and simulated terminal as three real processes over real sockets, the window where there is a
+screen, and a count of what happened.
 
 The count comes from the terminal's own ledger. Nothing of it touches the user's own data folder.
 """
@@ -23,10 +24,13 @@ from app.cli.console import ExitCode, complain
 from app.cli.demo_audit import Audit, audit
 from app.cli.demo_terminal import DemoTerminal, StartedTerminal, start_terminal
 from app.cli.demo_view import DemoView, EngineWatch
+from app.cli.desktop import window_is_possible
 from app.cli.processes import Child, ChildFailed
 
 _READY = 60.0
 _EXECUTOR = "demo"
+_RATE, _RATE_WATCHED = 50.0, 4.0
+"""Commands a second: as a measurement, and as somebody can follow who watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +41,31 @@ class DemoOptions:
     folder: Path
     seed: int
     terminal: DemoTerminal = DemoTerminal.SIM
+    window: bool = False
+    """Open the window; the demo ends when it is closed."""
 
 
 def register(app: typer.Typer) -> None:
     @app.command()
     def demo(
         *,
-        headless: Annotated[bool, typer.Option(help="On the console, without a window.")] = False,
+        headless: Annotated[
+            bool,
+            typer.Option(
+                help="On the console, without a window (as with --json, and where there is no screen)."
+            ),
+        ] = False,
         commands: Annotated[
             int, typer.Option(min=1, max=1_000_000, help="How many commands the brain sends.")
         ] = 200,
-        rate: Annotated[float, typer.Option(min=0.1, max=2000, help="Commands a second.")] = 50.0,
+        rate: Annotated[
+            float | None,
+            typer.Option(
+                min=0.1,
+                max=2000,
+                help=f"Commands a second; {_RATE:.0f}, or {_RATE_WATCHED:.0f} where the window shows them.",
+            ),
+        ] = None,
         json_: Annotated[
             bool, typer.Option("--json", help="The count as the last line of stdout, for scripts.")
         ] = False,
@@ -68,8 +86,10 @@ def register(app: typer.Typer) -> None:
             else:
                 folder = keep.absolute()
                 folder.mkdir(parents=True, exist_ok=True)
+            window = not headless and not json_ and window_is_possible()
+            chosen = rate or (_RATE_WATCHED if window else _RATE)
             try:
-                code = run_demo(DemoOptions(commands, rate, json_, folder, seed, terminal))
+                code = run_demo(DemoOptions(commands, chosen, json_, folder, seed, terminal, window))
             except ChildFailed as fault:
                 complain(f"medulla demo: {fault}")
                 code = ExitCode.FAILED
@@ -87,6 +107,8 @@ def run_demo(options: DemoOptions) -> int:
         brain_process, brain, api_key = _start_brain(options, stack)
         view.step("web brain", f"port {brain['port']}, signs with {brain['keyId']}")
         config = _write_config(options, terminal, brain)
+        # Before the executor, and so before the first command: whoever watches sees all of them.
+        window = _open_window(stack, options, config, view) if options.window else None
         engine_process = _child(
             stack,
             options,
@@ -96,8 +118,17 @@ def run_demo(options: DemoOptions) -> int:
         )
         engine_process.wait_for("ready", _READY)
         view.step("executor", "reconciled and ready")
-        report = _watch(brain_process, options.folder, view)
-        view.done()
+        try:
+            report = _watch(brain_process, options.folder, view, window)
+            if window is not None and window.process.poll() is None:
+                view.step("all commands sent", "close the window to end the demo and see the count")
+                window.process.wait()
+        except WindowClosed:
+            view.done()
+            view.step("window closed", "the demo ends before all commands were sent")
+            return ExitCode.DONE
+        finally:
+            view.done()
     # Counted after all three have ended: nothing can change any more.
     result = _result(report, audit(terminal.ledger, options.folder / "brain.db"))
     view.summary(result)
@@ -153,10 +184,33 @@ def _write_config(options: DemoOptions, terminal: StartedTerminal, brain: dict[s
     return config
 
 
-def _watch(brain: Child, folder: Path, view: DemoView) -> dict[str, Any]:
-    """Show what goes on until the brain reports. Raises ChildFailed."""
+class WindowClosed(Exception):
+    """The person closed the window while commands were still being sent."""
+
+
+def _open_window(stack: ExitStack, options: DemoOptions, config: Path, view: DemoView) -> Child | None:
+    """None: it does not open here; the demo goes on without it."""
+    window = _child(stack, options, "window", ["desktop", "--config", str(config), "--guest"])
+    try:
+        window.wait_for("open", _READY)
+    except ChildFailed as fault:
+        view.step("no window", str(fault))
+        return None
+    view.step("window", "open; closing it ends the demo")
+    return window
+
+
+def _watch(brain: Child, folder: Path, view: DemoView, window: Child | None) -> dict[str, Any]:
+    """Show what goes on until the brain reports. Raises ChildFailed, or WindowClosed when the person had enough."""
     with EngineWatch(folder, live=view.live) as engine:
         while True:
+            if window is not None and (ended := window.process.poll()) is not None:
+                if ended == 0:
+                    raise WindowClosed
+                view.step(
+                    "no window", f"it ended with code {ended}; the demo goes on without it. {window.words()}"
+                )
+                window = None
             try:
                 message = brain.lines.get(timeout=0.25)
             except queue.Empty:

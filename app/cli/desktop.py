@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -32,16 +33,23 @@ def desktop(
         Path | None,
         typer.Option(metavar="DIR", help="Render the window's states to PNG files in DIR, and end."),
     ] = None,
+    guest: Annotated[
+        bool,
+        typer.Option(
+            hidden=True,
+            help="Whoever started the window ends it by closing its stdin, and owns the engine: leaving asks nothing.",
+        ),
+    ] = False,
 ) -> None:
     """Open the window; it finds the engine or offers to start it."""
     if screenshots is not None:
         raise typer.Exit(render_screenshots(screenshots))
     settings = settings_or_end(config, set_)
     options = [] if config is None else ["--config", str(config.absolute())]
-    raise typer.Exit(open_window(settings, options, set_ or []))
+    raise typer.Exit(open_window(settings, options, set_ or [], guest=guest))
 
 
-def open_window(settings: Settings, options: list[str], overrides: list[str]) -> int:
+def open_window(settings: Settings, options: list[str], overrides: list[str], *, guest: bool = False) -> int:
     """Until the person leaves. Ends with a sentence where there is no Qt or no screen."""
     from app.adapters.log_files import set_up_logging
     from app.adapters.system_clock import SystemClock
@@ -83,8 +91,18 @@ def open_window(settings: Settings, options: list[str], overrides: list[str]) ->
             terminal_stop=lambda reason, closing, timeout: stop_terminal(settings, reason, closing, timeout),
             now=SystemClock().now,
             log_fault=log_fault,
+            host=_host if guest else None,
         )
     )
+
+
+def _host(leave: Callable[[], None]) -> None:
+    """Tell whoever started this window that it is open, and leave when they are gone."""
+    from app.cli.processes import watch_parent
+
+    sys.stdout.write('{"event":"open"}\n')
+    sys.stdout.flush()
+    watch_parent(leave)
 
 
 def program() -> tuple[str, ...]:
@@ -145,10 +163,19 @@ def render_screenshots(folder: Path) -> int:
     return ExitCode.DONE
 
 
-def _need_qt() -> None:
+def window_is_possible() -> bool:
+    """Qt is installed, and there is a screen."""
+    return not _missing() and (not sys.platform.startswith("linux") or _has_screen())
+
+
+def _missing() -> list[str]:
     import importlib.util
 
-    missing = [name for name in ("PySide6", "qasync", "pyqtgraph") if importlib.util.find_spec(name) is None]
+    return [name for name in ("PySide6", "qasync", "pyqtgraph") if importlib.util.find_spec(name) is None]
+
+
+def _need_qt() -> None:
+    missing = _missing()
     if missing:
         end(
             ExitCode.FAILED,

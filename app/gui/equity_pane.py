@@ -1,4 +1,4 @@
-"""The equity curve with the day's loss line, and the fall below the peak. Bounded, and drawn no oftener than an eye sees it move."""
+"""The equity curve with the day's loss line, and the fall below the peak. Bounded, and drawn no oftener than an eye can see."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ from app.gui.pane import Empty, Pane
 from app.gui.plots import colour_plot, still_plot
 from app.gui.theme import Theme
 
-_MOST_POINTS = 28_800
-"""Eight hours at one a second."""
+_STEP = 5.0
+"""Seconds from point to point; the newest moves on every second."""
+_MOST_POINTS = 17_280
+"""A day."""
 _GAP = 180.0
 """Seconds without a point after which the curve is broken: the journal keeps one a minute."""
 _FASTEST, _SLOWEST = 2.0, 30.0
@@ -64,7 +66,10 @@ class EquityCurve:
             return
         if self.times and moment - self.times[-1] > _GAP:
             self._append(moment - 1.0, nan, nan)
-        self._append(moment, equity, drawdown)
+        if len(self.times) > 1 and moment - self.times[-2] < _STEP and isfinite(self.equity[-1]):
+            self.times[-1], self.equity[-1], self.drawdown[-1] = moment, equity, drawdown
+        else:
+            self._append(moment, equity, drawdown)
 
     def put_before(self, past: Sequence[EquityPointModel]) -> None:
         """What was before the first point: what the journal kept while no window was open."""

@@ -44,7 +44,7 @@ def number(value: Decimal, places: int | None = None, *, signed: bool = False) -
     return _spaced(value, places, signed)
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=2048)
 def _spaced(value: Decimal, places: int, signed: bool) -> str:
     """Kept, because most figures of a table are the same from frame to frame."""
     text = f"{abs(value):,.{places}f}".replace(",", SPACE)

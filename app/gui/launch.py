@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -29,11 +30,14 @@ from app.gui.icons import state_icon
 from app.gui.leave_dialog import LeaveDialog
 from app.gui.log_panes import LogTail
 from app.gui.session import EngineSession, EngineState, StartedEngine
+from app.gui.side_windows import SideWindows
 from app.gui.single_instance import SingleInstance
+from app.gui.sounds import MakeSound, Sounds, beep
 from app.gui.stopping import EmergencyStop
 from app.gui.theme import FOLLOW, Theme
 from app.gui.tray import Tray
 from app.gui.window import MainWindow, WindowOptions
+from app.gui.wizard_page import WizardDoors
 from app.settings import Settings
 
 LogFault = Callable[[str, BaseException | None], None]
@@ -54,6 +58,13 @@ class DesktopOptions:
     terminal_stop: TerminalStop
     now: Callable[[], datetime]
     log_fault: LogFault
+    doors: WizardDoors | None = None
+    """For the first start; None: there is none in this window."""
+    host: Callable[[Callable[[], None]], None] | None = None
+    """Somebody else's window, as in the demo: leaving asks nothing, and what is handed to it is called (in any thread) when
+    whoever started the window is gone.
+    """
+    sound: MakeSound = beep
 
 
 def window_options(options: DesktopOptions) -> WindowOptions:
@@ -108,9 +119,19 @@ async def _live(
     alone.raised.connect(desktop.window.come_forward)
     faults.told.connect(lambda text: desktop.session.notice.emit("bad", text))
     desktop.start()
+
+    def leave(*_: object) -> None:
+        loop.call_soon_threadsafe(desktop.left.set)
+
+    if options.host is not None:
+        options.host(leave)
+    # Whoever ends the session of the machine need not be asked; the engine is another process and trades on.
+    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         await desktop.left.wait()
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         await desktop.close()
 
 
@@ -128,7 +149,20 @@ class Desktop:
         self.stop = EmergencyStop(paths, options.now, options.terminal_stop)
         self.window = MainWindow(made_for, self.theme, self.session, self.stop)
         self.tray = Tray()
+        self.sounds = Sounds(options.sound)
         self.log_tail = LogTail(settings.log.folder / "engine.log")
+        self.beside = SideWindows(
+            self.window,
+            self.session,
+            self.theme,
+            settings=settings,
+            program=options.program,
+            options=options.program_options,
+            state_file=made_for.state_file,
+            loop=loop,
+            now=options.now,
+            doors=options.doors,
+        )
         self.left = asyncio.Event()
         self.leave_dialog: LeaveDialog | None = None
         self._join()
@@ -138,21 +172,28 @@ class Desktop:
         self.session.picture.connect(tray.show_picture)
         self.session.link.connect(tray.show_link)
         self.log_tail.told.connect(window.log.add)
-        self.log_tail.told.connect(window.alerts.hear)
         window.alerts.raised.connect(tray.tell)
+        window.alerts.raised.connect(lambda severity, _message: self.sounds.alert(severity))
+        window.stopped.connect(self.sounds.stop)
+        window.sound_action.toggled.connect(self.sounds.set_alerts)
+        self.sounds.set_alerts(window.sound_action.isChecked())
         tray.shown.connect(window.come_forward)
         tray.stop.connect(window.press_stop)
         tray.leave.connect(self._ask_to_leave)
         window.leaving.connect(self._ask_to_leave)
+        window.settings_wanted.connect(self.beside.open_settings)
+        window.setup_wanted.connect(self.beside.open_wizard)
 
     def start(self) -> None:
         self.window.show()
         self.tray.show()
         self.log_tail.start()
         self.session.start()
+        self.beside.begin()
 
     async def close(self) -> None:
         """In order: no more questions, no more reading, the stop carried through, then the windows."""
+        self.beside.close()
         await self.session.close()
         self.log_tail.close()
         self.window.journal.call_off()
@@ -162,6 +203,9 @@ class Desktop:
         self.window.close()
 
     def _ask_to_leave(self) -> None:
+        if self._options.host is not None:
+            self.left.set()
+            return
         self.window.come_forward()
         if self.leave_dialog is not None:
             self.leave_dialog.raise_()

@@ -42,7 +42,7 @@ from app.gui.theme import Theme, number_font
 from app.gui.tones import Tone
 
 _PADDING = 7
-_MOST_WIDTHS = 8192
+_MOST_WIDTHS = 2048
 
 
 class RowDelegate(QStyledItemDelegate):

@@ -89,12 +89,12 @@ def gained(position: PositionModel) -> Decimal | None:
     return difference if position.side == "BUY" else -difference
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _price(value: Decimal | None, digits: int) -> Cell:
     return Cell(formats.price(value, digits), sort=-1.0 if value is None else float(value))
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def _stop(value: Decimal | None, digits: int, *, warn: bool) -> Cell:
     if value is None:
         return Cell("none", Tone.WARN if warn else Tone.DIM, sort=-1.0)
@@ -107,17 +107,17 @@ def _signed(value: Decimal | None, text: str) -> Cell:
     return Cell(text, Tone.UP if value > 0 else Tone.DOWN, sort=float(value))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _plain(text: str, tone: Tone = Tone.PLAIN) -> Cell:
     return Cell(text, tone)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _lots(volume: Decimal) -> Cell:
     return Cell(formats.lots(volume), sort=float(volume))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _number_of(text: str) -> Cell:
     """A ticket or magic number."""
     return Cell(text, Tone.DIM, sort=float(text))

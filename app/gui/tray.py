@@ -63,7 +63,10 @@ class Tray(QObject):
         icons = QSystemTrayIcon.MessageIcon
         icon = {"critical": icons.Critical, "warning": icons.Warning}.get(severity, icons.Information)
         if self.icon.isVisible():
-            self.icon.showMessage("Medulla", message, icon)
+            self.notify(message, icon)
+
+    def notify(self, message: str, icon: QSystemTrayIcon.MessageIcon) -> None:
+        self.icon.showMessage("Medulla", message, icon)
 
     def _touched(self, reason: QSystemTrayIcon.ActivationReason) -> None:
         if reason in {QSystemTrayIcon.ActivationReason.Trigger, QSystemTrayIcon.ActivationReason.DoubleClick}:

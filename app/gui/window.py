@@ -63,6 +63,8 @@ class MainWindow(QMainWindow):
 
     leaving = Signal()
     stopped = Signal()
+    settings_wanted = Signal()
+    setup_wanted = Signal()
 
     def __init__(
         self, options: WindowOptions, theme: Theme, session: EngineSession, stop: EmergencyStop
@@ -317,6 +319,7 @@ class MainWindow(QMainWindow):
             "filter": self._focus_filter,
             "toggle_zone": self.toggle_zone,
             "default_layout": self.default_layout,
+            "settings": self.settings_wanted.emit,
             "leave": self.close,
         }[name]()
 

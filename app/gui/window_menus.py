@@ -30,6 +30,8 @@ def make_menus(window: MainWindow, bar: QMenuBar, theme: Theme, start_engine: Ca
     start = engine.addAction("Start the engine", start_engine)
     engine.addAction("Try the brain again now", window.acts.retry_brain)
     engine.addSeparator()
+    engine.addAction("Settings…\tCtrl+,", window.settings_wanted.emit)
+    engine.addSeparator()
     engine.addAction("Leave…\tCtrl+Q", window.close)
     trading = bar.addMenu("&Trading")
     trading.addAction("Pause entries, or resume\tF9", window.acts.pause_or_resume)
@@ -45,10 +47,12 @@ def make_menus(window: MainWindow, bar: QMenuBar, theme: Theme, start_engine: Ca
     view.addAction("Times: local, UTC or the broker's\tCtrl+T", window.toggle_zone)
     fade = _choice(view, "Light up values that change")
     fade.toggled.connect(window.set_fading)
-    sounds = _choice(view, "Sound at every warning (a stop and critical alerts always sound)")
+    sounds = _choice(view, "Sound for alerts (a stop always sounds)")
     sounds.setChecked(False)
     _add_looks(window, view.addMenu("Colours"), theme)
-    bar.addMenu("&Help").addAction("Keys\tF1", window.show_keys)
+    helps = bar.addMenu("&Help")
+    helps.addAction("First start…", window.setup_wanted.emit)
+    helps.addAction("Keys\tF1", window.show_keys)
     return Menus(start, fade, sounds)
 
 
