@@ -28,6 +28,8 @@ class TerminalSide:
         self._hello: TerminalHello | None = None
         self._behind_at: int | None = None
         self._missing: tuple[str, ...] = ()
+        self._day_recalled: str | None = None
+        """The account whose day has been asked of the journal."""
         self._login: str | None = None
         self._last_sign: float | None = None
         self.round_trip: float | None = None
@@ -107,6 +109,13 @@ class TerminalSide:
             sample = await core.journal.last_equity(login)
             if sample is not None:
                 core.gate.restore_day(sample)
+        self._day_recalled = login
+
+    def _observe_equity(self) -> None:
+        """Not before the journal has told how the day began: what the first heartbeat shows would pass for its start."""
+        day, login = self._core.gate.day, self._core.account_login()
+        if login == self._day_recalled or (day is not None and day.account == login):
+            self._core.gate.observe_equity()
 
     async def _watch_symbols(self) -> None:
         """Stream what the trader watches and holds, so that the gate has quotes before the first command."""
@@ -163,7 +172,7 @@ class TerminalSide:
         core.gate.seen(event, core.strategy_behind(event))
         if event.amount is not None and core.gate.day is not None:
             core.gate.day = core.gate.day.deposited(event.amount)
-        core.gate.observe_equity()
+        self._observe_equity()
         core.gate.check_losses()
         core.note(_observed(event))
         if event.command_id is None:
@@ -185,7 +194,7 @@ class TerminalSide:
             return  # an event overtook it: what is known is newer
         self._core.book.take_snapshot(snapshot)
         self._core.gate.all_seen()
-        self._core.gate.observe_equity()
+        self._observe_equity()
         self._core.bus.mark("positions", "orders", "account")
 
     def on_heartbeat(self, heartbeat: TerminalHeartbeat) -> None:
@@ -197,7 +206,7 @@ class TerminalSide:
             self.round_trip = heartbeat.round_trip
             self.on_round_trip(heartbeat.round_trip)
         self._notice_account(heartbeat.account.login)
-        core.gate.observe_equity()
+        self._observe_equity()
         core.gate.check_losses()
         self._notice_missing_events(heartbeat.trade_seq)
         self._notice_permissions(heartbeat.permissions.missing())

@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 
 from app.domain.commands import ClosePosition, TradeCommand
-from app.domain.events import TerminalSessionLost, TerminalSessionOpened, TradeObserved
+from app.domain.events import EquitySampled, TerminalSessionLost, TerminalSessionOpened, TradeObserved
 from app.domain.market import DealReason, Permissions
 from app.domain.results import Outcome
 from app.domain.trading_state import Actor, TradingState, TradingStatus
 from app.domain.values import Symbol, Ticket
-from app.engine.broker import LinkState
+from app.engine.broker import LinkState, TerminalSnapshot
 from app.engine.ports import AlertReport, TradeEventReport
 from tests.domain.making import deal, order, position
 from tests.engine.bench import Bench, buy, running
 from tests.fakes.broker import ACCOUNT, FakeBroker, Scripted
 from tests.fakes.clock import START
+from tests.fakes.journal_memory import MemoryJournal
 
 A, R, H = TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED
 
@@ -307,3 +308,27 @@ async def test_a_deposit_moves_the_measure_of_the_day(tmp_path: Path) -> None:
             Decimal(2000),
             Decimal(12000),
         )
+
+
+async def test_a_heartbeat_before_the_reconciliation_does_not_begin_the_day_anew(tmp_path: Path) -> None:
+    """Seen between processes: the first heartbeat overtook the journal's answer, and a restart forgave the day's loss."""
+    sample = EquitySampled(
+        START, ACCOUNT.login, START.date().isoformat(), Decimal(9000), Decimal(9000), Decimal(10000), Decimal(10500), Decimal(0)
+    )  # fmt: skip
+    journal = MemoryJournal()
+    await journal.append(sample)
+    bench = Bench(tmp_path, journal=journal)
+    look = bench.broker.snapshot
+
+    async def with_a_heartbeat_first() -> TerminalSnapshot:
+        bench.broker.emit_heartbeat()
+        return await look()
+
+    bench.broker.snapshot = with_a_heartbeat_first  # type: ignore[method-assign]
+    await bench.start()
+    try:
+        day = bench.core.gate.day
+        assert day is not None
+        assert (day.start_equity, day.peak_equity) == (Decimal(10000), Decimal(10500))
+    finally:
+        await bench.close()
