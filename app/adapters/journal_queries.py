@@ -23,12 +23,13 @@ from app.domain.command_record import CommandRecord
 from app.domain.command_states import TRANSITIONS
 from app.domain.errors import IllegalTransition, JournalDamaged
 from app.domain.results import Outcome
-from app.domain.trading_state import TradingStatus
+from app.domain.trading_state import TradingState, TradingStatus
 from app.domain.values import CommandId, Ticket
 from app.engine.ports import JournalRow, OutboxItem
 
 _MOST_NAMES = 500
 """In one IN list: SQLite takes a limited number of variables."""
+_MOST_STEPS = 400
 _COMMAND_KINDS = frozenset(kind.__name__ for arrows in TRANSITIONS.values() for kind in arrows)
 _ALERT_KINDS = (ev.AlertRaised.__name__, ev.AlertAcknowledged.__name__)
 _ALERTS_WITHIN = 50_000
@@ -206,19 +207,45 @@ def limits_in_force(connection: Connection) -> Mapping[str, str] | None:
     return {limit.name: limit.value for limit in event.limits}
 
 
-def strategies(
+def stop_steps(connection: Connection) -> tuple[ev.StopStepTaken, ...]:
+    """Since the last trading state that was not HALTED: while it is, little else is written."""
+    states = (
+        select(events.c.seq, *_EVENT_COLUMNS)
+        .where(events.c.kind == ev.TradingStateChanged.__name__)
+        .order_by(events.c.seq.desc())
+    )
+    since = 0
+    for row in connection.execute(states):
+        event = decode_event(row.kind, row.at, row.command_id, row.payload)
+        if isinstance(event, ev.TradingStateChanged) and event.state is not TradingState.HALTED:
+            since = row.seq
+            break
+    query = (
+        select(*_EVENT_COLUMNS)
+        .where(events.c.seq > since, events.c.kind == ev.StopStepTaken.__name__)
+        .order_by(events.c.seq.desc())
+        .limit(_MOST_STEPS)
+    )
+    found = [decode_event(*row) for row in connection.execute(query)]
+    return tuple(step for step in reversed(found) if isinstance(step, ev.StopStepTaken))
+
+
+def entries(
     connection: Connection, tags: Collection[str], tickets: Collection[Ticket]
-) -> tuple[Mapping[str, str], Mapping[Ticket, str]]:
-    """Strategy by tag and by result ticket. Neither has an index of its own: asked once after a start, not for each trade."""
+) -> tuple[Mapping[str, str | None], Mapping[Ticket, str | None]]:
+    """Entries of ours by tag and by result ticket, each with its strategy.
+
+    Neither column has an index of its own: asked once after a start, not for each trade.
+    """
     table = commands.c
-    by_tag: dict[str, str] = {}
-    by_ticket: dict[Ticket, str] = {}
-    entries = table.action.in_(("OPEN_POSITION", "PLACE_ORDER"))
+    by_tag: dict[str, str | None] = {}
+    by_ticket: dict[Ticket, str | None] = {}
+    is_entry = table.action.in_(("OPEN_POSITION", "PLACE_ORDER"))
     query = select(table.strategy_id, table.tag, table.result_ticket)
     for column, wanted in ((table.tag, list(tags)), (table.result_ticket, [str(one) for one in tickets])):
         for start in range(0, len(wanted), _MOST_NAMES):
             some = column.in_(wanted[start : start + _MOST_NAMES])
-            for row in connection.execute(query.where(table.strategy_id.is_not(None), entries, some)):
+            for row in connection.execute(query.where(is_entry, some)):
                 if row.tag is not None:
                     by_tag[row.tag] = row.strategy_id
                 if row.result_ticket is not None:

@@ -28,7 +28,7 @@ from app.adapters.journal_file import OwnerLock, checked_place, open_for_writing
 from app.adapters.journal_reader import finish_backup
 from app.domain.command_record import CommandRecord
 from app.domain.errors import JournalFailed
-from app.domain.events import CommandReceived, EquitySampled, Event
+from app.domain.events import CommandReceived, EquitySampled, Event, StopStepTaken
 from app.domain.trading_state import TradingStatus
 from app.domain.values import CommandId, Ticket
 from app.engine.ports import JournalRow, OutboxItem
@@ -191,10 +191,13 @@ class SqliteJournal:
     async def limits_in_force(self) -> Mapping[str, str] | None:
         return await self._ask(queries.limits_in_force)
 
-    async def strategies(
+    async def stop_steps(self) -> tuple[StopStepTaken, ...]:
+        return await self._ask(queries.stop_steps)
+
+    async def entries(
         self, tags: Collection[str], tickets: Collection[Ticket]
-    ) -> tuple[Mapping[str, str], Mapping[Ticket, str]]:
-        return await self._ask(lambda connection: queries.strategies(connection, tags, tickets))
+    ) -> tuple[Mapping[str, str | None], Mapping[Ticket, str | None]]:
+        return await self._ask(lambda connection: queries.entries(connection, tags, tickets))
 
     async def rows(
         self, *, after: int = 0, limit: int = 500, command_id: CommandId | None = None

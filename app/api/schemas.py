@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, TypeAdapter
 
 
 def _name(value: Any) -> Any:
@@ -330,6 +330,14 @@ class CommandHistoryModel(Model):
     rows: tuple[JournalRowModel, ...]
 
 
+class StopStepModel(Model):
+    at: datetime
+    what: str
+    how: str
+    ok: bool
+    """False: refused, not answered or not proved."""
+
+
 class StopReceiptModel(Model):
     latched: bool
     epoch: int
@@ -338,6 +346,8 @@ class StopReceiptModel(Model):
     at: datetime
     proofs: tuple[str, ...]
     todo: tuple[str, ...]
+    steps: tuple[StopStepModel, ...] = ()
+    """Everything the stop did, in order."""
 
 
 class ResetChallengeModel(Model):
@@ -394,7 +404,7 @@ Sentence = Annotated[str, Field(max_length=500)]
 class StopAsk(Ask):
     reason: Sentence = "emergency stop"
     by: Person = "operator"
-    close_positions: bool | None = None
+    close_positions: StrictBool | None = None
     """None: as configured (`safety.stop_closes_positions`)."""
 
 

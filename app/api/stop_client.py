@@ -46,6 +46,16 @@ class StopAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class StopStepLine:
+    """One line of the engine's receipt."""
+
+    at: str
+    """RFC 3339, UTC."""
+    how: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StopReport:
     """What is proved, and how it was tried."""
 
@@ -59,6 +69,10 @@ class StopReport:
     proofs: tuple[str, ...]
     todo: tuple[str, ...]
     attempts: tuple[StopAttempt, ...]
+    unproved: tuple[str, ...] = ()
+    """What the engine is still proving: 'terminal', 'orders', 'positions', 'disk'."""
+    steps: tuple[StopStepLine, ...] = ()
+    """What the engine did, in order."""
 
 
 def request_stop(
@@ -98,6 +112,8 @@ def request_stop(
             proofs=proofs,
             todo=_words(answer.get("todo")),
             attempts=tuple(attempts),
+            unproved=_words(answer.get("unproved")),
+            steps=_steps(answer.get("steps")),
         )
     return _without_engine(paths, attempts, reason, by, at, close_positions, terminal, timeout)
 
@@ -151,6 +167,8 @@ def ask_status(paths: StopPaths, *, timeout: float = STEP_TIMEOUT) -> StopReport
         proofs=proofs,
         todo=_words(answer.get("todo")),
         attempts=(),
+        unproved=_words(answer.get("unproved")),
+        steps=_steps(answer.get("steps")),
     )
 
 
@@ -225,6 +243,17 @@ def _token(file: Path) -> tuple[str | None, str | None]:
         return read_token(file), None
     except SecretMissing as fault:
         return None, str(fault)
+
+
+def _steps(value: object) -> tuple[StopStepLine, ...]:
+    """Of a running engine of another version: whatever of it can be read."""
+    if not isinstance(value, list):
+        return ()
+    return tuple(
+        StopStepLine(str(item.get("at", "")), str(item.get("how", "")), item.get("ok") is True)
+        for item in value
+        if isinstance(item, dict)
+    )
 
 
 def _words(value: object) -> tuple[str, ...]:

@@ -198,7 +198,7 @@ def stop(
         close_positions=close_positions,
         terminal=lambda why, closing, timeout: stop_terminal(settings, why, closing, timeout),
     )
-    if report.engine_latched and not report.terminal_stopped:
+    if report.engine_latched and (report.unproved or not report.terminal_stopped):
         report = asyncio.run(_wait_for_proof(paths, report))
     safe = report.engine_latched or report.terminal_stopped or _nothing_runs(settings, report)
     if json_:
@@ -210,6 +210,8 @@ def stop(
                 "epoch": report.epoch,
                 "proofs": report.proofs,
                 "todo": report.todo,
+                "unproved": report.unproved,
+                "steps": [{"at": step.at, "how": step.how, "ok": step.ok} for step in report.steps],
             }
         )
     else:
@@ -253,7 +255,7 @@ def stop_terminal(
 
 
 async def _wait_for_proof(paths: StopPaths, report: StopReport) -> StopReport:
-    """Look again until the terminal has acknowledged or patience ends; the stop itself is long in force."""
+    """Look again until everything is proved or patience ends; the stop itself is long in force."""
     for _ in range(_PROOF_LOOKS):
         await asyncio.sleep(_PROOF_PATIENCE / _PROOF_LOOKS)
         again = await asyncio.to_thread(ask_status, paths, timeout=0.5)
@@ -261,7 +263,7 @@ async def _wait_for_proof(paths: StopPaths, report: StopReport) -> StopReport:
             return report
         if again.engine_latched:
             report = again
-        if again.terminal_stopped:
+        if again.terminal_stopped and not again.unproved:
             break
     return report
 
@@ -292,6 +294,15 @@ def _say_report(report: StopReport) -> None:
             say(f"  {mark('✗')} {attempt.way}: {attempt.detail}")
     for item in report.todo:
         say(f"  {mark('!')} {item}")
+    if report.unproved and not report.todo:
+        say(
+            f"  {mark('!')} not proved yet: {', '.join(report.unproved)}; `medulla stop` again shows how it stands"
+        )
+    if report.steps:
+        say("What it did, in UTC:")
+    for step in report.steps:
+        # The time of day is enough here; the journal has the date.
+        say(f"    {step.at[11:23]} {mark('✓' if step.ok else '!')} {step.how}")
 
 
 # ------------------------------------------------------------------ the way back
@@ -388,7 +399,7 @@ def ack_unknown(
 
 
 def reenable(
-    name: Annotated[str, typer.Argument(help="The limit, as in the settings, e.g. max_daily_loss.")],
+    name: Annotated[str, typer.Argument(help="The limit, as `medulla limits` names it, e.g. daily_loss.")],
     *,
     note: Annotated[str, typer.Option(help="Why trading may go on.")],
     config: ConfigOption = None,

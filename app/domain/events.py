@@ -234,6 +234,16 @@ class EquitySampled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class StopStepTaken(Event):
+    """One line of a stop's receipt, dated when it happened."""
+
+    epoch: int
+    what: str
+    how: str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRaised(Event):
     severity: str
     """'info' | 'warning' | 'critical'."""

@@ -62,7 +62,7 @@ class View:
     """Entries with the same symbol, side, kind and volume within the last 60 s, this one not counted."""
     tripped: Mapping[str, str]
     """Limits that latched -> why."""
-    owners: Mapping[Ticket, str] = field(default_factory=dict)
-    """Positions and pending orders -> the strategy that opened them, where that is known."""
+    owners: Mapping[Ticket, str | None] = field(default_factory=dict)
+    """Positions and pending orders of ours -> the strategy that opened them."""
     strategy_profit: Decimal | None = None
     """Result of the broker's day of the command's own strategy; None: not known, or it has no limit for it."""

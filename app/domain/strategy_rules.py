@@ -112,7 +112,7 @@ def held_by(
     positions: Mapping[Ticket, Position],
     orders: Mapping[Ticket, PendingOrder],
     in_flight: Sequence[InFlight],
-    owners: Mapping[Ticket, str],
+    owners: Mapping[Ticket, str | None],
 ) -> tuple[Decimal, int]:
     """(lots, number) of a strategy's positions, pending orders and entries in flight."""
     volumes: list[Decimal] = [

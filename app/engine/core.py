@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.domain.alert_rules import AlertRules
 from app.domain.command_states import CommandState
-from app.domain.commands import CommandClass
+from app.domain.commands import CommandClass, TradeCommand
 from app.domain.errors import JournalFailed, TerminalUnavailable
 from app.domain.events import AlertRaised, Event, LimitTripped
 from app.domain.limits import SafetyLimits
@@ -104,6 +104,8 @@ class EngineCore:
         )
         self.alert_sender = alert_sender
         self._notes: list[Event] = []
+        self.journal_fault: str | None = None
+        """Why nothing can be written down any more; None: it can."""
         self.finished_listeners: list[Callable[[CommandInHand, CommandResult], None]] = []
         self.gate = SafetyGate(
             options.limits, self.book, self.links, clock, lambda: self.latch.state, self._tripped
@@ -207,9 +209,11 @@ class EngineCore:
 
     def journal_failed(self, fault: JournalFailed) -> None:
         """Nothing more can be written down, so nothing more may be sent (ARCHITECTURE §6)."""
+        self.journal_fault = str(fault)
         if self.latch.state is not TradingState.HALTED:
             self.stop.engage(reason=f"the journal cannot be written: {fault}", by=Actor.SYSTEM)
         self.log("journal_failed", message=str(fault))
+        self.bus.mark("links", "status")
 
     def adopt_limits(self, limits: SafetyLimits) -> None:
         """New limits for everything that reads them, at once. Whoever calls has journalled them."""
@@ -218,24 +222,24 @@ class EngineCore:
         self.gate.apply(limits)
         self.bus.mark("limits")
         if unknown and self.gate.strategies.wanted and self.ready:
-            self.keeper.spawn("strategies", self._recall_strategies_now())
+            self.keeper.spawn("strategies", self._recall_ownership_now())
 
-    async def recall_strategies(self) -> None:
+    async def recall_ownership(self) -> None:
         """Whose is what is open, and what each strategy made today. Raises TerminalUnavailable."""
-        await self.gate.strategies.recall(self.clock.now(), self.journal.strategies, self.broker.history)
+        await self.gate.strategies.recall(self.clock.now(), self.journal.entries, self.broker.history)
 
-    async def _recall_strategies_now(self) -> None:
+    async def _recall_ownership_now(self) -> None:
         try:
-            await self.recall_strategies()
+            await self.recall_ownership()
         except TerminalUnavailable:
             return  # the next reconciliation asks again
 
-    def strategy_behind(self, event: TradeEvent) -> str | None:
-        """The strategy whose entry made this event; None: none, or not known."""
+    def entry_behind(self, event: TradeEvent) -> TradeCommand | None:
+        """The entry of ours that made this event; None: none did."""
         item = self.desk.get(CommandId(event.command_id)) if event.command_id else None
         if item is None or item.command.command_class is not CommandClass.ENTRY:
             return None
-        return item.command.strategy_id
+        return item.command
 
     # ------------------------------------------------------------ hooks of the parts
 

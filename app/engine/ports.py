@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from app.domain.command_record import CommandRecord
 from app.domain.commands import TradeCommand
-from app.domain.events import EquitySampled, Event
+from app.domain.events import EquitySampled, Event, StopStepTaken
 from app.domain.market import Account, PendingOrder, Position, Quote, TradeEvent
 from app.domain.results import CommandResult
 from app.domain.trading_state import TradingStatus
@@ -293,10 +293,13 @@ class Journal(Protocol):
     async def limits_in_force(self) -> Mapping[str, str] | None:
         """All limits as last journalled, name -> text; None: never."""
 
-    async def strategies(
+    async def stop_steps(self) -> tuple[StopStepTaken, ...]:
+        """The receipt of the stop that was in force last, oldest first; empty if trading was let go since."""
+
+    async def entries(
         self, tags: Collection[str], tickets: Collection[Ticket]
-    ) -> tuple[Mapping[str, str], Mapping[Ticket, str]]:
-        """Whose entries these were: strategy by broker-comment tag, and by the ticket that an entry's result named."""
+    ) -> tuple[Mapping[str, str | None], Mapping[Ticket, str | None]]:
+        """Which of these an entry of ours made: its strategy (None: it named none) by broker-comment tag and by result ticket."""
 
     async def rows(
         self, *, after: int = 0, limit: int = 500, command_id: CommandId | None = None

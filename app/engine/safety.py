@@ -241,9 +241,9 @@ class SafetyGate:
         if command.command_class is CommandClass.ENTRY:
             self.strategies.own(command.strategy_id, execution.position, execution.order)
 
-    def seen(self, event: TradeEvent, strategy: str | None = None) -> None:
-        """The live picture shows what this event tells. `strategy`: of the entry behind it, if it is one of ours."""
-        self.strategies.seen(event, strategy)
+    def seen(self, event: TradeEvent, entry: TradeCommand | None = None) -> None:
+        """The live picture shows what this event tells. `entry`: the command behind it, if it is an entry of ours."""
+        self.strategies.seen(event, entry)
         known = [
             self._awaited.pop(ticket, None)
             for ticket in (event.position_ticket, event.order_ticket)

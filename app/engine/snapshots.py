@@ -174,6 +174,18 @@ class EngineSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class StopStep:
+    """One thing that a stop did or found, when it did."""
+
+    at: datetime
+    what: str
+    """'latch' | 'terminal' | 'disk' | 'queue' | 'orders' | 'positions' | a ticket's own: 'order 123', 'position 77'."""
+    how: str
+    ok: bool
+    """False: refused, not answered or not proved."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopReceipt:
     """What a stop has proved so far, line by line; `todo` is what a person must do by hand."""
 
@@ -185,3 +197,5 @@ class StopReceipt:
     proofs: tuple[str, ...]
     """E.g. 'latched', 'terminal acknowledged', 'latch on disk', 'orders cancelled 3/4: #123 refused 10018'."""
     todo: tuple[str, ...]
+    steps: tuple[StopStep, ...] = ()
+    """All of it in order; kept in the journal, so that a restart still shows it."""

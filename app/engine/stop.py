@@ -26,18 +26,20 @@ from app.engine.ports import Clock, LatchStore
 from app.engine.snapshots import StopReceipt
 from app.engine.stop_file import something_at, stop_file_words
 from app.engine.stop_socket import StopSocket
+from app.engine.stop_story import CANCEL_BY_HAND, DISK, ORDERS, TERMINAL, StopStory
 
 _TICK = 0.05
 """Seconds between looks at the stop file."""
 _FRAME_TIMEOUT = 0.25
-_GIVE_UP_PROVING = 2.0
-"""After this long without the terminal's word a person is told what to do by hand; the frame is repeated all the same."""
+_MOST_TOLD = 50
+"""Steps in one answer of the stop socket; the API has them all."""
 _WARM_EVERY = 1.0
 
 BY_HAND = (
     "press the Algo Trading button in the MetaTrader terminal so that it is off",
     "check open orders and positions in the terminal or by your broker's phone",
 )
+NOT_ON_DISK = "make a file {file} before you end or restart this program: it keeps the stop over a restart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class StopThread:
         self._socket = StopSocket(self._selector, clock, self._answer, port)
         self._unproved: StopOrder | None = None
         self._receipt_lock = threading.Lock()
-        self._proofs: dict[str, str] = {}
+        self.story = StopStory(clock)
         self._last: StopOrder | None = None
         self._file_seen = False
         self._warm_at = 0.0
@@ -124,6 +126,7 @@ class StopThread:
         reason = _writable(reason)
         status = self._latch.engage(reason=reason, by=by, at=self._clock.now())
         closing = self._close_positions if close_positions is None else close_positions
+        self.story.pressed(f"{reason} ({by.value})", {TERMINAL: BY_HAND, ORDERS: CANCEL_BY_HAND})
         self._orders.append(StopOrder(reason, by, closing, self._clock.monotonic()))
         self._wake()
         return status
@@ -135,6 +138,7 @@ class StopThread:
         """A terminal came (back) that does not know of the stop: tell it, until it acknowledges."""
         status = self._latch.status
         if status.state is TradingState.HALTED:
+            self.story.reminded()
             with self._receipt_lock:
                 # One that is being repeated already may ask for more than a latch.
                 if self._unproved is None:
@@ -148,38 +152,18 @@ class StopThread:
         self._wake()
         return done
 
-    def prove(self, what: str, how: str) -> None:
-        """A line for the receipt, from whoever can prove it."""
-        with self._receipt_lock:
-            self._proofs[what] = how
-
     def forget_proofs(self) -> None:
         """A reset closes the story of a stop; not that of one that came since."""
         with self._receipt_lock:
             if self._latch.state is TradingState.HALTED:
                 return
-            self._proofs.clear()
+            self.story.forget()
             self._last = None
             self._unproved = None
 
     def receipt(self) -> StopReceipt | None:
         """What is proved of the last stop, as it stands now; None while nothing is latched."""
-        status = self._latch.status
-        if status.state is not TradingState.HALTED:
-            return None
-        with self._receipt_lock:
-            proofs = tuple(self._proofs.values())
-            open_stop = self._unproved
-        overdue = open_stop is not None and self._clock.monotonic() - open_stop.pressed > _GIVE_UP_PROVING
-        return StopReceipt(
-            latched=True,
-            epoch=status.epoch,
-            reason=status.reason,
-            by=status.by.value,
-            at=status.since,
-            proofs=("latched", *proofs),
-            todo=BY_HAND if overdue else (),
-        )
+        return self.story.receipt(self._latch.status)
 
     # ------------------------------------------------------------ in the thread
 
@@ -235,18 +219,23 @@ class StopThread:
         try:
             self._store.save(self._latch.status)
         except OSError as fault:
-            self.prove(
-                "disk", f"latch NOT on disk: {fault.strerror or fault}; it holds while this program runs"
+            self.story.prove(
+                DISK,
+                f"latch NOT on disk: {fault.strerror or fault}; it holds while this program runs",
+                ok=False,
+                by_hand=(NOT_ON_DISK.format(file=self._stop_file),),
             )
         else:
-            self.prove("disk", "latch on disk")
+            self.story.prove(DISK, "latch on disk")
         self._on_stopped_safely(order)
 
     def _on_stopped_safely(self, order: StopOrder) -> None:
         try:
             self._on_stopped(order)
         except RuntimeError:
-            self.prove("engine", "the engine's loop is gone; the latch holds")
+            self.story.prove(
+                "engine", "the engine's loop is gone; the latch holds", ok=False, by_hand=BY_HAND
+            )
 
     def _send_frame(self, order: StopOrder) -> None:
         answer = self._channel.send_stop(
@@ -257,12 +246,14 @@ class StopThread:
             timeout=_FRAME_TIMEOUT,
         )
         if answer.acknowledged:
-            self.prove("terminal", "terminal acknowledged")
+            self.story.prove(TERMINAL, "terminal acknowledged")
             with self._receipt_lock:
                 if self._unproved is order:
                     self._unproved = None
         else:
-            self.prove("terminal", f"terminal NOT acknowledged: {answer.detail}")
+            self.story.prove(
+                TERMINAL, f"terminal NOT acknowledged: {answer.detail}", ok=False, by_hand=BY_HAND
+            )
 
     def _keep_channel_warm(self) -> None:
         now = self._clock.monotonic()
@@ -319,6 +310,11 @@ class StopThread:
             "by": status.by.value,
             "proofs": list(receipt.proofs) if receipt else [],
             "todo": list(receipt.todo) if receipt else [],
+            "unproved": list(self.story.unproved) if receipt else [],
+            "steps": [
+                {"at": step.at.isoformat(), "what": step.what, "how": step.how, "ok": step.ok}
+                for step in (receipt.steps[-_MOST_TOLD:] if receipt else ())
+            ],
         }
 
     def _close_sockets(self) -> None:

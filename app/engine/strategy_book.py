@@ -1,8 +1,8 @@
-"""Which position and order belongs to which strategy, and what each strategy made today.
+"""Which position and order is ours, of which strategy, and what each strategy made today.
 
-Known from our own answers and trade events, after a restart from the journal and the terminal's history. It is kept only for
-the limits per strategy; nothing is ever sent because of it. On a netting account, where a position has many parents, it belongs
-to the strategy that opened it.
+Known from our own answers and trade events, after a restart from the journal and the terminal's history. The limits per strategy
+count by it, and a stop cancels and closes by it: what is not certainly ours is nobody's. On a netting account, where a position
+has many parents, it belongs to the strategy that opened it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+from app.domain.commands import TradeCommand
 from app.domain.limits import SafetyLimits
 from app.domain.market import Deal, TradeEvent
 from app.domain.values import Ticket
@@ -21,20 +22,31 @@ from app.engine.book import Book
 _MOST_TICKETS = 20_000
 _TAG = re.compile(r"m[a-z2-7]{7}(?![a-z2-7])")
 
-OwnersOf = Callable[
-    [Collection[str], Collection[Ticket]], Awaitable[tuple[Mapping[str, str], Mapping[Ticket, str]]]
+
+def tag_in(comment: str) -> str | None:
+    """What could be one of our tags at the head of a broker comment; whether it is, the journal knows."""
+    found = _TAG.match(comment)
+    return found.group() if found is not None else None
+
+
+Entries = Callable[
+    [Collection[str], Collection[Ticket]],
+    Awaitable[tuple[Mapping[str, str | None], Mapping[Ticket, str | None]]],
 ]
-"""What the journal knows: (tags, tickets) -> (strategy by tag, strategy by ticket)."""
+"""What the journal knows: (tags, tickets) -> (by tag, by ticket) the strategy of each that an entry of ours made."""
 History = Callable[[datetime, datetime], Awaitable[tuple[Deal, ...]]]
 
 
 class StrategyBook:
-    """Fed by the engine's loop. Costs nothing while no strategy has limits."""
+    """Fed by the engine's loop."""
 
     def __init__(self, book: Book, limits: Callable[[], SafetyLimits]) -> None:
         self._book = book
         self._limits = limits
-        self._owners: OrderedDict[Ticket, str] = OrderedDict()
+        self._ours: OrderedDict[Ticket, str | None] = OrderedDict()
+        """Tickets that entries of ours made -> the strategy, if the entry named one."""
+        self._foreign: set[Ticket] = set()
+        """Open tickets that the journal was asked for in vain."""
         self._day: date | None = None
         self._closed: dict[str, Decimal] = {}
         """Results of the deals of `_day`, by strategy."""
@@ -42,29 +54,30 @@ class StrategyBook:
         """Deals of `_day` that are in `_closed`."""
 
     @property
-    def owners(self) -> Mapping[Ticket, str]:
-        return self._owners
+    def owners(self) -> Mapping[Ticket, str | None]:
+        """Ours, with their strategies."""
+        return self._ours
 
     @property
     def wanted(self) -> bool:
+        """Some strategy has limits, so its results are counted."""
         return bool(self._limits().strategies)
 
     def own(self, strategy: str | None, *tickets: Ticket | None) -> None:
-        """These came of a command of this strategy."""
-        if strategy is None:
-            return
+        """An entry of ours made these."""
         for ticket in tickets:
             if ticket is not None:
-                self._owners.setdefault(ticket, strategy)
-        while len(self._owners) > _MOST_TICKETS:
-            self._owners.popitem(last=False)
+                self._ours.setdefault(ticket, strategy)
+        while len(self._ours) > _MOST_TICKETS:
+            self._ours.popitem(last=False)
 
-    def seen(self, event: TradeEvent, strategy: str | None) -> None:
-        """`strategy`: that of the command behind the event, if it is one of ours and an entry."""
-        if event.order_ticket is not None and event.order_ticket in self._owners:
-            # A pending order that was triggered: its position is the same strategy's.
-            strategy = self._owners[event.order_ticket]
-        self.own(strategy, event.position_ticket, event.order_ticket)
+    def seen(self, event: TradeEvent, entry: TradeCommand | None) -> None:
+        """`entry`: the command behind the event, if it is an entry of ours."""
+        if entry is not None:
+            self.own(entry.strategy_id, event.position_ticket, event.order_ticket)
+        elif event.order_ticket is not None and event.order_ticket in self._ours:
+            # A pending order that was triggered: its position is ours too.
+            self.own(self._ours[event.order_ticket], event.position_ticket)
         if event.deal is not None:
             self._count(event.deal)
 
@@ -78,39 +91,44 @@ class StrategyBook:
             (
                 position.profit + position.swap
                 for position in self._book.live_positions()
-                if self._owners.get(position.ticket) == strategy
+                if self._ours.get(position.ticket) == strategy
             ),
             Decimal(0),
         )
 
-    async def recall(self, now: datetime, owners_of: OwnersOf, history: History) -> None:
-        """After a (re)connection: whose is what is open, and what was closed today. Raises TerminalUnavailable."""
+    async def recall(self, now: datetime, entries: Entries, history: History) -> None:
+        """After a (re)connection: whose what is open is, and what was closed today. Raises TerminalUnavailable, JournalFailed."""
         if not self.wanted:
             self._day = None
+            await self._ask_whose({}, entries)
             return
         today = self._book.broker_time(now).date()
         midnight = datetime.combine(today, time(), UTC) - timedelta(seconds=self._book.server_utc_offset)
         deals = [
             deal for deal in await history(midnight, now + timedelta(minutes=1)) if deal.time >= midnight
         ]
-        tags: dict[Ticket, str] = {}
-        for ticket, comment in (
-            *((position.ticket, position.comment) for position in self._book.positions.values()),
-            *((order.ticket, order.comment) for order in self._book.orders.values()),
-            *((deal.position, deal.comment) for deal in deals if deal.entry == "in"),
-        ):
-            tag = _TAG.match(comment)
-            if tag is not None:
-                tags.setdefault(ticket, tag.group())
-        tickets = {*self._book.positions, *self._book.orders, *(deal.position for deal in deals)}
-        unknown = {ticket for ticket in tickets if ticket not in self._owners}
-        if unknown:
-            by_tag, by_ticket = await owners_of({tags[t] for t in unknown if t in tags}, unknown)
-            for ticket in unknown:
-                self.own(by_ticket.get(ticket) or by_tag.get(tags.get(ticket, "")), ticket)
+        await self._ask_whose({deal.position: deal.comment for deal in reversed(deals)}, entries)
         self._begin(today)
         for deal in deals:
             self._count(deal)
+
+    async def _ask_whose(self, closed: Mapping[Ticket, str], entries: Entries) -> None:
+        """Of what is open, and of positions that deals speak of (ticket -> comment of the first deal)."""
+        book = self._book
+        comments = dict(closed)
+        comments |= {ticket: order.comment for ticket, order in book.orders.items()}
+        comments |= {ticket: position.comment for ticket, position in book.positions.items()}
+        unknown = {ticket for ticket in comments if ticket not in self._ours and ticket not in self._foreign}
+        if not unknown:
+            return
+        tags = {ticket: tag for ticket in unknown if (tag := tag_in(comments[ticket])) is not None}
+        by_tag, by_ticket = await entries(set(tags.values()), unknown)
+        for ticket in unknown:
+            if ticket in by_ticket:
+                self.own(by_ticket[ticket], ticket)
+            elif tags.get(ticket, "") in by_tag:
+                self.own(by_tag[tags[ticket]], ticket)
+        self._foreign = {ticket for ticket in comments if ticket not in self._ours}
 
     def _begin(self, day: date) -> None:
         self._day, self._closed, self._counted = day, {}, set()
@@ -122,7 +140,7 @@ class StrategyBook:
         if day > self._day:
             self._begin(day)
         self._counted.add(deal.ticket)
-        owner = self._owners.get(deal.position)
+        owner = self._ours.get(deal.position)
         if owner is not None:
             made = deal.profit + deal.swap + deal.commission
             self._closed[owner] = self._closed.get(owner, Decimal(0)) + made

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
-from app.domain.commands import CancelOrder, CloseAll
+from app.domain.commands import CancelOrder, CloseAll, ClosePosition
 from app.domain.errors import JournalFailed
-from app.domain.events import TradingStateChanged
+from app.domain.events import StopStepTaken, TradingStateChanged
 from app.domain.limits import OnBrainLost
-from app.domain.trading_state import Actor
+from app.domain.results import CommandResult
+from app.domain.trading_state import Actor, TradingState
 from app.domain.watchdog_rules import WatchLimits
 from app.engine.brain_side import BrainSide
 from app.engine.control import Refused
@@ -23,6 +24,8 @@ from app.engine.limit_watch import LimitWatch
 from app.engine.operator_side import OperatorSide
 from app.engine.snapshots import HotkeyView
 from app.engine.stop import StopOrder
+from app.engine.stop_story import QUEUE
+from app.engine.stop_work import StopWork
 from app.engine.terminal_side import TerminalSide
 from app.engine.watchdogs import Watchdogs
 
@@ -61,6 +64,7 @@ class Engine:
             uptime=uptime or core.clock.monotonic,
         )
         self.operator = OperatorSide(core, self.brain, self.terminal, new_word, new_id)
+        self.stop_work = StopWork(core, self.terminal.refresh, self._operate_for_stop)
         self._limit_watch = LimitWatch(core.gate, core.book, core.alarm)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = asyncio.Event()
@@ -78,6 +82,10 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         core.gate.restore_tripped(await core.journal.tripped_limits())
         status = core.latch.status
+        if status.state is TradingState.HALTED:
+            steps = await core.journal.stop_steps()
+            core.stop.story.restore(steps)
+            self.stop_work.take_up(steps)
         await core.journal.append(
             TradingStateChanged(core.clock.now(), status.state, status.epoch, status.reason, status.by)
         )
@@ -141,29 +149,27 @@ class Engine:
             raise RuntimeError("the engine's loop does not run")
         self._loop.call_soon_threadsafe(self._after_stop, order)
 
+    async def _operate_for_stop(self, action: CancelOrder | ClosePosition) -> CommandResult:
+        return await self.operator.operate(action, by="emergency stop")
+
     def _after_stop(self, order: StopOrder) -> None:
         """The loop's part of a stop: the queue, the journal, the brain."""
         core = self._core
         drained = core.processor.drain()
-        core.stop.prove("queue", f"queue drained: {drained}")
+        core.stop.story.prove(QUEUE, f"queue drained: {drained}")
         status = core.latch.status
         core.write(TradingStateChanged(status.since, status.state, status.epoch, status.reason, status.by))
         core.log("stopped", reason=order.reason, by=order.by.value, drained=drained)
         core.alarm("critical", "STOPPED", f"emergency stop: {order.reason}")
         core.tell_trading_state()
-        core.keeper.spawn("stop proofs", self._prove_stop())
+        self.stop_work.begin(close_positions=order.close_positions)
 
-    async def _prove_stop(self) -> None:
-        """What became of our pending orders, from the terminal's own picture."""
+    def _journal_stop_steps(self) -> None:
+        """The receipt's lines as they come; they outlive this run."""
         core = self._core
-        await core.clock.sleep(0.5)
-        await self.terminal.refresh()
-        if core.ready:
-            left = len(core.book.orders)
-            core.stop.prove(
-                "orders", "no pending orders left" if not left else f"pending orders left: {left}"
-            )
-            core.stop.prove("positions", f"open positions: {len(core.book.positions)}")
+        epoch = core.latch.status.epoch
+        for step in core.stop.story.unwritten():
+            core.note(StopStepTaken(step.at, epoch, step.what, step.how, step.ok))
 
     # ------------------------------------------------------------ watch
 
@@ -184,6 +190,7 @@ class Engine:
             if core.ready:
                 await core.reconciliation.ask_due()
             self._watch_stop_thread()
+            self._journal_stop_steps()
             core.alerts.beat()
             if lost:
                 core.keeper.spawn("brain lost", self._brain_lost())

@@ -66,7 +66,7 @@ class TerminalSide:
             try:
                 await self._release_old_stop()
                 await core.reconciliation.run_once()
-                await core.recall_strategies()
+                await core.recall_ownership()
             except TerminalUnavailable as fault:
                 core.log("reconcile_failed", message=str(fault))
                 await core.clock.sleep(_TRY_AGAIN)
@@ -169,7 +169,7 @@ class TerminalSide:
         if event.seq <= core.book.trade_seq:
             return  # the snapshot had it
         core.book.take_event(event)
-        core.gate.seen(event, core.strategy_behind(event))
+        core.gate.seen(event, core.entry_behind(event))
         if event.amount is not None and core.gate.day is not None:
             core.gate.day = core.gate.day.deposited(event.amount)
         self._observe_equity()
@@ -183,19 +183,20 @@ class TerminalSide:
         self._core.log("trade_gap")
         self._core.keeper.spawn("snapshot", self.refresh())
 
-    async def refresh(self) -> None:
-        """A fresh snapshot: the truth between two events."""
+    async def refresh(self) -> bool:
+        """A fresh snapshot: the truth between two events. False: there was none, or it was overtaken."""
         session = self._core.broker.session_id
         try:
             snapshot = await self._core.broker.snapshot()
         except TerminalUnavailable:
-            return
+            return False
         if session != self._core.broker.session_id or snapshot.trade_seq < self._core.book.trade_seq:
-            return  # an event overtook it: what is known is newer
+            return False  # an event overtook it: what is known is newer
         self._core.book.take_snapshot(snapshot)
         self._core.gate.all_seen()
         self._observe_equity()
         self._core.bus.mark("positions", "orders", "account")
+        return True
 
     def on_heartbeat(self, heartbeat: TerminalHeartbeat) -> None:
         core = self._core

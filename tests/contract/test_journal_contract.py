@@ -194,13 +194,14 @@ async def test_whose_a_trade_was_is_known_by_tag_and_by_ticket(journal: Journal)
             replace(script.dispatched(name), tag=f"mtag{name}222"),
             replace(done, result=replace(done.result, ticket=Ticket(100 + number))),
         )
-    by_tag, by_ticket = await journal.strategies(
+    by_tag, by_ticket = await journal.entries(
         {"mtaga222", "mtagb222", "mnothing"}, {Ticket(101), Ticket(102), Ticket(999)}
     )
     assert (by_tag["mtaga222"], by_ticket[Ticket(102)]) == ("alpha", "gamma")
-    assert "mtagb222" not in by_tag
-    assert Ticket(101) not in by_ticket
-    assert await journal.strategies(set(), set()) == ({}, {})
+    assert (by_tag["mtagb222"], by_ticket[Ticket(101)]) == (None, None)
+    assert "mnothing" not in by_tag
+    assert Ticket(999) not in by_ticket
+    assert await journal.entries(set(), set()) == ({}, {})
 
 
 async def test_rows_are_numbered_chained_and_paged(journal: Journal) -> None:

@@ -18,6 +18,7 @@ from app.domain.trading_state import Actor, TradingState, TradingStatus
 from app.engine.broker import StopAnswer
 from app.engine.latch import Latch
 from app.engine.stop import BY_HAND, StopOrder, StopThread
+from app.engine.stop_story import CANCEL_BY_HAND
 from tests.engine.bench import MemoryLatchStore, running
 from tests.fakes.broker import FakeStopChannel
 from tests.fakes.clock import FakeClock
@@ -155,7 +156,7 @@ def test_an_unproved_stop_is_repeated_and_after_two_seconds_a_person_is_told_wha
     room.clock.advance(2.1)
     receipt = room.thread.receipt()
     assert receipt is not None
-    assert receipt.todo == BY_HAND
+    assert receipt.todo == (*BY_HAND, *CANCEL_BY_HAND)
     sent = len(room.channel.sent)
     room.channel.answer = StopAnswer(acknowledged=True, detail="acknowledged")
     room.done()
@@ -164,7 +165,7 @@ def test_an_unproved_stop_is_repeated_and_after_two_seconds_a_person_is_told_wha
     receipt = room.thread.receipt()
     assert receipt is not None
     assert "terminal acknowledged" in receipt.proofs
-    assert receipt.todo == ()
+    assert receipt.todo == CANCEL_BY_HAND  # nobody here can prove that
     sent = len(room.channel.sent)
     room.done()
     assert len(room.channel.sent) == sent  # heard once is enough

@@ -18,7 +18,7 @@ from app.domain import events as ev
 from app.domain.command_record import CommandRecord
 from app.domain.commands import CommandClass
 from app.domain.errors import JournalFailed
-from app.domain.trading_state import TradingStatus
+from app.domain.trading_state import TradingState, TradingStatus
 from app.domain.values import CommandId, Ticket
 from app.engine.ports import JournalRow, OutboxItem
 
@@ -141,17 +141,23 @@ class MemoryJournal:
                 return {limit.name: limit.value for limit in event.limits}
         return None
 
-    async def strategies(
-        self, tags: Collection[str], tickets: Collection[Ticket]
-    ) -> tuple[Mapping[str, str], Mapping[Ticket, str]]:
+    async def stop_steps(self) -> tuple[ev.StopStepTaken, ...]:
         await self._settled()
-        by_tag: dict[str, str] = {}
-        by_ticket: dict[Ticket, str] = {}
+        since = 0
+        for number, event in enumerate(self.events):
+            if isinstance(event, ev.TradingStateChanged) and event.state is not TradingState.HALTED:
+                since = number
+        return tuple(event for event in self.events[since:] if isinstance(event, ev.StopStepTaken))
+
+    async def entries(
+        self, tags: Collection[str], tickets: Collection[Ticket]
+    ) -> tuple[Mapping[str, str | None], Mapping[Ticket, str | None]]:
+        await self._settled()
+        by_tag: dict[str, str | None] = {}
+        by_ticket: dict[Ticket, str | None] = {}
         for record in self._records.values():
             command = record.command
-            if command is None or command.strategy_id is None:
-                continue
-            if command.command_class is not CommandClass.ENTRY:
+            if command is None or command.command_class is not CommandClass.ENTRY:
                 continue
             ticket = record.results[-1].ticket if record.results else None
             if record.tag is not None and (record.tag in tags or ticket in tickets):
