@@ -28,6 +28,8 @@ from app.engine.safety import Links, SafetyGate
 
 _MOST_AHEAD = timedelta(seconds=1)
 _MOST_SKEW = 2.0
+_WHOLE_SECOND = timedelta(seconds=1)
+"""A timestamp without a fraction may be of any moment in its second."""
 _MOST_BACKLOG = 2000
 """Appends not on disk yet at which the reader pauses: back-pressure reaches the brain through TCP."""
 
@@ -154,6 +156,12 @@ class Inbox:
                 "CLOCK_SKEW",
                 "this machine slept or its clock was set: how old an entry is can only be judged in a fresh session",
             )
+        if self._is_from_before_a_stop(command, arrival):
+            return Refusal(
+                "HALTED",
+                "timestamp: it was made before a person released the emergency stop, and nothing from before a stop runs after "
+                "it; send it again under a new id if it still counts",
+            )
         offset = arrival.clock_offset
         if offset is not None and abs(offset) > _MOST_SKEW and command.command_class is CommandClass.ENTRY:
             return Refusal(
@@ -166,6 +174,16 @@ class Inbox:
         if self._processor.full:
             return Refusal("QUEUE_FULL", f"{self._processor.depth} commands wait already (queue.capacity)")
         return self._gate.stranger(command) or self._gate.rate(command)
+
+    def _is_from_before_a_stop(self, command: TradeCommand, arrival: Arrival) -> bool:
+        """It waited somewhere (in the brain, on the way) while trading was stopped."""
+        released = self._latch.released_at
+        if released is None:
+            return False
+        made = command.issued_at - (arrival.brain_now - arrival.at)
+        if not command.issued_at.microsecond:
+            made += _WHOLE_SECOND
+        return made < released
 
     def _received(self, message: TradeCommand | UnreadableCommand, arrival: Arrival) -> CommandReceived:
         command = message if isinstance(message, TradeCommand) else None

@@ -21,6 +21,9 @@ class Latch:
         self._lock = threading.RLock()
         self._status = status
         self._stops = 0
+        # The first epoch has seen no stop, so nothing can be from before one.
+        released = status.state is not TradingState.HALTED and status.epoch > 1
+        self._released_at = status.since if released else None
 
     @property
     def status(self) -> TradingStatus:
@@ -34,6 +37,11 @@ class Latch:
     def stops(self) -> int:
         """How often it was engaged; lets a slow reset notice a stop that came meanwhile."""
         return self._stops
+
+    @property
+    def released_at(self) -> datetime | None:
+        """When a person last let trading go on after a stop, wall clock; None: there was none to release."""
+        return self._released_at
 
     def hold(self) -> AbstractContextManager[object]:
         """While held no stop can come in between: the processor looks at the state and hands a frame over under it.
@@ -58,6 +66,8 @@ class Latch:
         with self._lock:
             if self._stops != unless_stopped_since:
                 return False
+            if self._status.state is TradingState.HALTED and status.state is not TradingState.HALTED:
+                self._released_at = status.since
             self._status = status
             return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +281,37 @@ async def test_retry_is_handed_to_the_link(tmp_path: Path) -> None:
     async with running(tmp_path) as bench:
         bench.engine.operator.retry_brain()
         assert bench.link.retries == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"), [(-1.2, "REJECTED"), (-0.2, "REJECTED"), (0.0, "ACCEPTED"), (0.2, "ACCEPTED")]
+)
+async def test_what_was_made_before_the_reset_does_not_run_after_it(
+    tmp_path: Path, seconds: float, status: str
+) -> None:
+    """It waited in the brain, or its first acknowledgement never came: to this engine it is new, to the trader it is old."""
+    async with running(tmp_path) as bench:
+        bench.stop.engage(reason="enough", by=Actor.OPERATOR)
+        await bench.until(lambda: any(name == "stopped" for name, _ in bench.logged))
+        await bench.pass_time(3.05)
+        released = bench.clock.now()
+        await reset(bench)
+        await bench.until(lambda: bench.core.ready)
+        await bench.pass_time(1.0)
+        await bench.engine.operator.resume(by="me")
+        ack = await bench.ack(await bench.send(issued_at=released + timedelta(seconds=seconds)))
+        assert (ack.status, ack.code) == (status, "HALTED" if status == "REJECTED" else None)
+
+
+async def test_a_timestamp_without_a_fraction_may_be_of_any_moment_of_its_second(tmp_path: Path) -> None:
+    async with running(tmp_path) as bench:
+        bench.stop.engage(reason="enough", by=Actor.OPERATOR)
+        await bench.until(lambda: any(name == "stopped" for name, _ in bench.logged))
+        await bench.pass_time(3.05)
+        second = bench.clock.now().replace(microsecond=0)
+        await reset(bench)
+        await bench.until(lambda: bench.core.ready)
+        await bench.engine.operator.resume(by="me")
+        assert (await bench.ack(await bench.send(issued_at=second))).status == "ACCEPTED"
+        before = second - timedelta(seconds=1)
+        assert (await bench.ack(await bench.send(issued_at=before))).code == "HALTED"
