@@ -207,6 +207,15 @@ def limits_in_force(connection: Connection) -> Mapping[str, str] | None:
     return {limit.name: limit.value for limit in event.limits}
 
 
+def taken_over(connection: Connection) -> frozenset[CommandId]:
+    """Acknowledged by a person and not settled since."""
+    query = select(events.c.command_id).where(
+        events.c.command_id.in_(select(commands.c.id).where(commands.c.final == 0)),
+        events.c.kind == ev.UnknownAcknowledged.__name__,
+    )
+    return frozenset(CommandId(found) for found in connection.execute(query).scalars())
+
+
 def stop_steps(connection: Connection) -> tuple[ev.StopStepTaken, ...]:
     """Since the last trading state that was not HALTED: while it is, little else is written."""
     states = (

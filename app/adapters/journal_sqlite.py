@@ -191,6 +191,9 @@ class SqliteJournal:
     async def limits_in_force(self) -> Mapping[str, str] | None:
         return await self._ask(queries.limits_in_force)
 
+    async def taken_over(self) -> frozenset[CommandId]:
+        return await self._ask(queries.taken_over)
+
     async def stop_steps(self) -> tuple[StopStepTaken, ...]:
         return await self._ask(queries.stop_steps)
 

@@ -186,9 +186,10 @@ class OperatorSide:
 
     async def acknowledge_unknown(self, command_id: CommandId, *, by: str, note: str) -> None:
         core = self._core
-        if not core.reconciliation.take_over(command_id):
+        if command_id not in core.reconciliation.unknown:
             raise Refused("NOT_UNKNOWN", f"{command_id} has no unknown outcome")
         await core.journal.append(UnknownAcknowledged(core.clock.now(), command_id, by, note))
+        core.reconciliation.take_over(command_id)
         core.bus.mark("commands", "unknown_commands")
 
     async def reenable_limit(self, limit: str, *, by: str, note: str) -> None:
@@ -339,9 +340,12 @@ class OperatorSide:
                 "broker", LinkState.UP, core.book.account.server if core.book.account else "", None
             )
         commit = core.journal.commit_latency
-        journal = LinkView(
-            "journal", LinkState.UP, "durable", round(commit * 1000, 2) if commit is not None else None
-        )
+        if core.journal_fault is not None:
+            journal = LinkView("journal", LinkState.DOWN, core.journal_fault, None)
+        else:
+            journal = LinkView(
+                "journal", LinkState.UP, "durable", round(commit * 1000, 2) if commit is not None else None
+            )
         return brain, terminal, broker, journal
 
 

@@ -293,6 +293,9 @@ class Journal(Protocol):
     async def limits_in_force(self) -> Mapping[str, str] | None:
         """All limits as last journalled, name -> text; None: never."""
 
+    async def taken_over(self) -> frozenset[CommandId]:
+        """Unfinished commands whose unknown outcome a person has acknowledged."""
+
     async def stop_steps(self) -> tuple[StopStepTaken, ...]:
         """The receipt of the stop that was in force last, oldest first; empty if trading was let go since."""
 

@@ -102,6 +102,8 @@ class Reconciliation:
                 self._recover_waiting(item)
             if item.durable is not None:
                 await item.durable  # whoever hangs on it has been told when this goes on
+        # What a person has answered for once need not be asked again.
+        self._taken_over |= await self._journal.taken_over()
 
     def _in_hand(self, record: CommandRecord) -> CommandInHand | None:
         command = record.command

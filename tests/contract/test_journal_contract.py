@@ -183,6 +183,32 @@ async def test_the_limits_in_force_are_those_of_the_last_record(journal: Journal
     assert await journal.limits_in_force() == {"max_daily_loss": "off", "sessions": "always"}
 
 
+async def test_an_acknowledged_outcome_is_remembered_until_it_is_settled(journal: Journal) -> None:
+    for name in "abc":
+        await journal.append(script.received(name), script.queued(name))
+        await journal.append(script.dispatched(name), script.unknown(name))
+    for name in "ac":
+        await journal.append(ev.UnknownAcknowledged(script.at(1), CommandId(name), "ann", "looked"))
+    assert await journal.taken_over() == {"a", "c"}
+    await journal.append(script.executed("a"))
+    assert await journal.taken_over() == {"c"}
+
+
+async def test_the_receipt_of_the_stop_in_force_is_kept(journal: Journal) -> None:
+    def state(state: TradingState) -> ev.TradingStateChanged:
+        return ev.TradingStateChanged(script.at(0), state, 1, "x", Actor.OPERATOR)
+
+    def step(how: str) -> ev.StopStepTaken:
+        return ev.StopStepTaken(script.at(1), 1, "orders", how, False)
+
+    assert await journal.stop_steps() == ()
+    await journal.append(state(TradingState.HALTED), step("of an old stop"), state(TradingState.REDUCING))
+    assert await journal.stop_steps() == ()
+    await journal.append(step("latched"), state(TradingState.HALTED), step("one"))
+    await journal.append(state(TradingState.HALTED), step("two"))  # a restart into the stop says it again
+    assert [taken.how for taken in await journal.stop_steps()] == ["latched", "one", "two"]
+
+
 async def test_whose_a_trade_was_is_known_by_tag_and_by_ticket(journal: Journal) -> None:
     for number, (name, strategy) in enumerate((("a", "alpha"), ("b", ""), ("c", "gamma"))):
         received = script.received(name, strategy=strategy)

@@ -17,7 +17,7 @@ from app.domain.values import CommandId, Ticket
 from app.engine.control import Refused
 from app.engine.ports import TradingStateReport
 from tests.engine.bench import Bench, buy, running
-from tests.fakes.broker import Scripted
+from tests.fakes.broker import FakeBroker, Scripted
 
 A, R, H = TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED
 UNKNOWN = Execution(ExecutionState.UNKNOWN, 10012)
@@ -315,3 +315,45 @@ async def test_a_timestamp_without_a_fraction_may_be_of_any_moment_of_its_second
         assert (await bench.ack(await bench.send(issued_at=second))).status == "ACCEPTED"
         before = second - timedelta(seconds=1)
         assert (await bench.ack(await bench.send(issued_at=before))).code == "HALTED"
+
+
+async def test_an_acknowledgement_is_not_asked_for_again_after_a_restart(tmp_path: Path) -> None:
+    async with running(tmp_path) as bench:
+        bench.broker.answers.extend([UNKNOWN, UNKNOWN])
+        first, second = await bench.send(), await bench.send(buy(symbol="XAUUSD"))
+        for command in (first, second):
+            bench.broker.findings[command.command_id] = SENT
+            await bench.result(command)
+        await stopped(bench)
+        await bench.engine.operator.acknowledge_unknown(first.command_id, by="me", note="it is not there")
+        journal, status = bench.journal, bench.core.latch.status
+        findings = bench.broker.findings
+    journal.closed = False
+    broker = FakeBroker()
+    broker.findings = findings
+    async with running(tmp_path, journal=journal, status=status, broker=broker) as bench:
+        operator = bench.engine.operator
+        assert set(bench.core.reconciliation.unknown) == {first.command_id, second.command_id}
+        assert (await operator.reset_challenge())["unknown"] == [second.command_id]
+        assert await refusal(operator.reset(word="harbor", by="me", note="")) == "UNKNOWN_OUTCOMES"
+        await operator.acknowledge_unknown(second.command_id, by="me", note="closed by hand")
+        await reset(bench)
+        assert bench.core.latch.state is R
+
+
+async def test_an_acknowledgement_that_is_not_on_disk_does_not_count(tmp_path: Path) -> None:
+    async with running(tmp_path) as bench:
+        bench.broker.answers.append(UNKNOWN)
+        command = await bench.send()
+        bench.broker.findings[command.command_id] = SENT
+        await bench.result(command)
+        await stopped(bench)
+        bench.journal.hold()
+        asking = bench.core.keeper.spawn(
+            "ack", bench.engine.operator.acknowledge_unknown(command.command_id, by="me", note="")
+        )
+        await bench.settle()
+        assert bench.core.reconciliation.unacknowledged_unknown == (command.command_id,)
+        bench.journal.release()
+        await asking
+        assert bench.core.reconciliation.unacknowledged_unknown == ()

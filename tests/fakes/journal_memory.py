@@ -141,6 +141,14 @@ class MemoryJournal:
                 return {limit.name: limit.value for limit in event.limits}
         return None
 
+    async def taken_over(self) -> frozenset[CommandId]:
+        await self._settled()
+        return frozenset(
+            event.command_id
+            for event in self.events
+            if isinstance(event, ev.UnknownAcknowledged) and not self._records[event.command_id].final
+        )
+
     async def stop_steps(self) -> tuple[ev.StopStepTaken, ...]:
         await self._settled()
         since = 0
