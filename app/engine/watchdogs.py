@@ -51,7 +51,8 @@ class Watchdogs:
         self._brain = brain
         self._terminal = terminal
         self._uptime = uptime
-        self._clocks = self._read_clocks()
+        self._clocks: ClockReading | None = None
+        """At the last look; None before the first: what a start takes is no pause."""
         self._clock = Episode()
         self._last_break = 0.0
         self._settling = False
@@ -87,14 +88,15 @@ class Watchdogs:
 
     def look_at_clocks(self) -> None:
         """Also called before a command is judged: after a resume nothing may be decided on the clocks of before."""
-        before, self._clocks = self._clocks, self._read_clocks()
-        found = clock_break(before, self._clocks)
+        before, now = self._clocks, self._read_clocks()
+        self._clocks = now
+        found = clock_break(before, now) if before is not None else None
         if found is not None:
             self._clocks_parted(found)
 
     def _clocks_parted(self, found: ClockBreak) -> None:
         core = self._core
-        self._last_break = self._clocks.monotonic
+        self._last_break = core.clock.monotonic()
         core.log("clock_break", stood_still=found.stood_still, uncounted=found.uncounted, jumped=found.jumped)
         if found.uncounted:
             core.processor.lose_time(found.uncounted)
