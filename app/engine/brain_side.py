@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.engine.desk import CommandInHand, last_result
 from app.engine.ports import Arrival, CommandBrief, StateReport, UnreadableCommand
 
 _RECENT = 100
+_PATIENCE_WITH_DISK = 2.0
 _MOST_SKEW = 2.0
 
 
@@ -142,6 +144,9 @@ class BrainSide:
     async def _state(self, request_id: str | None) -> StateReport:
         core = self._core
         items = core.desk.latest(1000)
+        under_way = {item.durable for item in items if item.durable is not None and not item.durable.done()}
+        if under_way:
+            await asyncio.wait(under_way, timeout=_PATIENCE_WITH_DISK)
         unresolved = tuple(_brief(item) for item in items if not item.record.final)
         recent = [_brief(item) for item in items if item.record.final][:_RECENT]
         if len(recent) < _RECENT:
@@ -161,4 +166,6 @@ class BrainSide:
 
 
 def _brief(item: CommandInHand) -> CommandBrief:
-    return CommandBrief(item.command_id, item.record.state.name, last_result(item.record))
+    """Its result only if that is on disk: what a failed or a slow disk does not hold yet is told when it does."""
+    result = last_result(item.record) if item.on_disk else None
+    return CommandBrief(item.command_id, item.record.state.name, result)

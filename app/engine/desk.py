@@ -49,6 +49,14 @@ class CommandInHand:
     def command_id(self) -> CommandId:
         return self.record.command_id
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether everything that the record says is durable. A failed journal never makes it so."""
+        durable = self.durable
+        if durable is None:
+            return True
+        return durable.done() and not durable.cancelled() and durable.exception() is None
+
 
 class CommandDesk:
     """All commands in hand, and those that finished lately."""

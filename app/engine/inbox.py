@@ -241,8 +241,6 @@ async def _on_disk(item: CommandInHand) -> bool:
     while (durable := item.durable) is not None:
         if not durable.done():
             await asyncio.wait([durable])
-        if durable.cancelled() or durable.exception() is not None:
-            return False
         if durable is item.durable:
             break
-    return True
+    return item.on_disk

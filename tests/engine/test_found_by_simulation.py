@@ -13,6 +13,7 @@ from app.domain.execution import Finding
 from app.domain.reconcile import AskAgain, NobodyKnows, settle
 from app.domain.results import Outcome
 from app.domain.values import CommandId, Ticket
+from app.engine.ports import StateReport
 from tests.engine.bench import Bench, running
 from tests.fakes.clock import START
 from tests.fakes.journal_memory import MemoryJournal
@@ -86,6 +87,21 @@ async def test_a_known_command_gets_no_answer_that_a_failed_journal_does_not_hol
         await bench.settle()
         assert [ack.status for ack in bench.acks(command)] == ["ACCEPTED"]
         assert bench.results(command) == []
+
+
+async def test_state_tells_no_result_that_is_not_on_disk(tmp_path: Path) -> None:
+    async with running(tmp_path) as bench:
+        bench.core.links.terminal_up = False
+        command = await bench.send(EXIT)
+        await bench.ack(command)
+        bench.journal.fail_next()
+        await bench.engine.operator.stop(reason="panic", by="test")
+        await bench.until(lambda: bench.core.processor.depth == 0)
+        await bench.settle()
+        assert bench.link.listener is not None
+        await bench.link.listener.on_state_wanted("r1")
+        report = bench.link.of(StateReport)[-1]
+        assert [brief.result for brief in report.recent] == [None]
 
 
 def _absent(now: float, watched: float) -> object:

@@ -22,6 +22,7 @@ from app.engine.ports import (
     BrainMessage,
     CommandAck,
     ResultReport,
+    StateReport,
     UnreadableCommand,
 )
 from app.engine.tasks import TaskKeeper
@@ -239,7 +240,9 @@ class SimLink:
         connection = self._connection
         if not self._open or connection is None:
             return False
-        if isinstance(message, CommandAck | ResultReport):
+        if isinstance(message, StateReport):
+            self._on_send(message)
+        elif isinstance(message, CommandAck | ResultReport):
             self._on_send(message)
             if isinstance(message, ResultReport):
                 connection.written.append(message.outbox_id)

@@ -38,6 +38,8 @@ class Disk:
         self.open: dict[CommandId, CommandRecord] = {}
         self.unacknowledged: dict[int, OutboxItem] = {}
         self.status: TradingStatus | None = None
+        self.unique = True
+        """False (a control): an id may be received again."""
         self.ghosts: list[tuple[ev.Event, ...]] = []
         """Transactions reported as failed that are found on the disk after all, when it is opened again."""
 
@@ -46,7 +48,7 @@ class Disk:
         fresh: dict[CommandId, CommandRecord] = {}
         for event in events:
             if isinstance(event, ev.CommandReceived):
-                if event.command_id in self.records or event.command_id in fresh:
+                if self.unique and (event.command_id in self.records or event.command_id in fresh):
                     return JournalFailed(f"command {event.command_id} was received twice")
                 fresh[event.command_id] = CommandRecord.received(event)
             elif isinstance(event, ev.CommandEvent):

@@ -190,8 +190,7 @@ class SimLoop(asyncio.BaseEventLoop):
             coroutine = task.get_coro()
             try:
                 coroutine.close()  # type: ignore[union-attr]
-            except (RuntimeError, ValueError) as e:
-                print("DIE",task,repr(e))
+            except (RuntimeError, ValueError):
                 continue  # it would not end in order, and need not: a killed process ends nothing in order
         self._ready.clear()  # type: ignore[attr-defined]
         if not self.is_closed():

@@ -559,6 +559,8 @@ class Machine:
         self.brain.hang_ups, self.brain.ack_loss, self.brain.silent_since = 0, 0.0, None
         self.store.broken = False
         self.terminal.permissions = type(self.terminal.permissions)()
+        if self.life is not None and not self.life.closing:
+            self.life.loop.crash_in = None
         self.operator_resets = True
         self.takes_over_after = 300.0
 
@@ -585,15 +587,10 @@ class Machine:
                 self.crash()
                 continue
             if self.run(min(30.0, until - self.world.now), self.settled):
-                break
-        # A commit or a beat that was under way; then a snapshot, which a person would get by pressing refresh.
-        self.run(2.5)
-        life = self.life
-        if life is not None:
-            life.loop.call_soon_threadsafe(
-                lambda: life.keeper.spawn("refresh", life.engine.terminal.refresh())
-            )
-            self.run(1.0)
+                # Two heartbeats more: an event that was lost is noticed by them, and a snapshot asked for.
+                self.run(2.5)
+                if self.settled():
+                    break
         if not self.settled():
             self.world.violated("quiet", f"it does not settle: {self._open()}")
         self.oracle.quiet(self)

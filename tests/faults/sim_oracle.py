@@ -18,7 +18,7 @@ from app.domain.trading_state import TradingState
 from app.domain.values import CommandId, Symbol
 from app.engine.broker import DispatchTerms
 from app.engine.latch import Latch
-from app.engine.ports import BrainMessage, CommandAck, ResultReport
+from app.engine.ports import BrainMessage, CommandAck, ResultReport, StateReport
 from tests.faults.sim_journal import Disk
 from tests.faults.sim_loop import World
 from tests.faults.sim_terminal import Effect
@@ -135,6 +135,14 @@ class Oracle:
                 world.violated(
                     "report", f"{message.result.command_id}: a result was told that is not on disk"
                 )
+
+        elif isinstance(message, StateReport):
+            for brief in (*message.unresolved, *message.recent):
+                record = self.disk.records.get(brief.command_id)
+                if brief.result is not None and (record is None or brief.result not in record.results):
+                    world.violated(
+                        "report", f"{brief.command_id}: STATE tells a result that is not on disk"
+                    )
 
     # -------------------------------------------------------------- at every effect
 
