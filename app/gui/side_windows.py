@@ -1,4 +1,4 @@
-"""The windows beside the main one, settings and first start: one of each at a time, opened, brought forward, and ended with it."""
+"""The windows beside the main one, settings and first start: one of each at a time, brought forward, and ended with it."""
 
 from __future__ import annotations
 
