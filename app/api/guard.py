@@ -16,6 +16,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 MAX_BODY = 65_536
+_MOST_DIGITS = 20
 _OPEN_PATHS = frozenset({"/health"})
 _NAMES = frozenset({"127.0.0.1", "localhost"})
 _POLICY_VIOLATION = 1008
@@ -51,7 +52,7 @@ class Guard:
         if b"origin" in headers:
             return 403, "BROWSER_REFUSED", "Requests from web pages are refused."
         length = headers.get(b"content-length", [b"0"])[0]
-        if not length.isdigit() or int(length) > MAX_BODY:
+        if not length.isdigit() or len(length) > _MOST_DIGITS or int(length) > MAX_BODY:
             return 413, "BODY_TOO_LARGE", f"A request has at most {MAX_BODY} bytes."
         if b"transfer-encoding" in headers:
             return 411, "LENGTH_REQUIRED", "A request must state its Content-Length."

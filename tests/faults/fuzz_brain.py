@@ -6,7 +6,6 @@ Signed frames are spoiled inside the signature as well (the payload, then signed
 from __future__ import annotations
 
 import base64
-import re
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
@@ -19,16 +18,11 @@ from app.protocol.signing import SigningKeys, private_key, public_key_text
 from app.protocol.signing import sign as sign_frame
 from tests.faults import fuzz_judge
 from tests.faults.fuzz_source import Spoiler, dump
+from tests.faults.fuzz_verdict import NAMED, Refuted
 
 EXECUTOR = "exec_fuzz"
 KEY_ID = "brain-fuzz"
 ACCOUNTS = {"12345678"}
-NAMED = re.compile(r"[A-Za-z_][A-Za-z_.]*: +\S", re.DOTALL)
-"""A message that names the field, then the rule."""
-
-
-class Refuted(AssertionError):
-    """The decoder did what it must not; the message has the frame."""
 
 
 class BrainTarget:

@@ -13,12 +13,12 @@ import re
 import types
 import typing
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from app.adapters import mt5_wire
 from app.adapters.mt5_zmq import ZmqBroker
@@ -34,8 +34,8 @@ from app.sim.config import SimConfig
 from app.sim.terminal import SimulatedTerminal
 from tests.fakes.clock import FakeClock
 from tests.faults import fuzz_judge
-from tests.faults.fuzz_brain import NAMED, Refuted
 from tests.faults.fuzz_source import Spoiler, dump
+from tests.faults.fuzz_verdict import NAMED, Refuted
 
 KEY = bytes(range(32))
 NONCE = "0" * 32
@@ -131,7 +131,7 @@ def misfit(value: Any, kind: Any, where: str) -> str | None:
     ):
         return None if kind is float and isinstance(value, int) else f"{where} is {value!r}"
     if dataclasses.is_dataclass(value) and not isinstance(value, Enum):
-        hints = _hints(type(value))
+        hints = _hints(cast("Hashable", type(value)))
         return next(
             (
                 bad

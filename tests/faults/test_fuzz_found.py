@@ -11,6 +11,7 @@ from app.adapters.mt5_wire import heartbeat_from_wire
 from app.domain.execution import ExecutionState
 from app.protocol import ea_frames, ea_messages
 from app.protocol.ea_frames import BadFrame
+from tests.faults.fuzz_api import PORT, TOKENS, ApiTarget, Asked
 from tests.faults.fuzz_source import dump
 from tests.faults.fuzz_terminal import BEAT, EXECUTION, FINDING, KEY, SPEC, TRADE, ExecutorTarget
 
@@ -75,6 +76,33 @@ def test_payloads_are_of_the_types_they_promise(
     read(dict(good))
     with pytest.raises(BadFrame, match=field):
         read({**good, field: value})
+
+
+async def test_closing_positions_takes_a_plain_true() -> None:
+    """1.0 and "yes" counted as true in a stop over the local API."""
+    target = ApiTarget(1)
+    for value in ("1.0", '"yes"', "1"):
+        body = b'{"close_positions":' + value.encode() + b"}"
+        status, said = await target.send(
+            Asked("POST", "/emergency-stop", "", _headers(len(body)), body, "control")
+        )
+        assert (status, target.control.asked) == (400, [])
+        assert b"close_positions" in said
+
+
+async def test_an_endless_content_length_is_refused_in_words() -> None:
+    """5000 digits raised ValueError in the guard."""
+    headers = [(name, b"9" * 5000 if name == b"content-length" else value) for name, value in _headers(0)]
+    status, said = await ApiTarget(1).send(Asked("POST", "/pause", "", headers, b"", "control"))
+    assert (status, b"BODY_TOO_LARGE" in said) == (413, True)
+
+
+def _headers(length: int) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"host", f"127.0.0.1:{PORT}".encode()),
+        (b"content-length", str(length).encode()),
+        (b"authorization", b"Bearer " + TOKENS.control.encode()),
+    ]
 
 
 async def test_a_trade_that_is_answered_so_stays_open_and_harms_nothing() -> None:
