@@ -58,6 +58,7 @@ def open_window(settings: Settings, options: list[str], overrides: list[str], *,
     from app.domain.errors import SecretMissing
 
     _need_qt()
+    from app.cli.wizard_doors import wizard_doors
     from app.gui.launch import DesktopOptions, run_desktop
 
     if sys.platform.startswith("linux") and not _has_screen():
@@ -91,6 +92,7 @@ def open_window(settings: Settings, options: list[str], overrides: list[str], *,
             terminal_stop=lambda reason, closing, timeout: stop_terminal(settings, reason, closing, timeout),
             now=SystemClock().now,
             log_fault=log_fault,
+            doors=None if guest else wizard_doors(),
             host=_host if guest else None,
         )
     )

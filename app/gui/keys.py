@@ -37,6 +37,7 @@ KEYS = (
     Key("Ctrl+F", "Filter of the table you are in", "filter"),
     Key("Ctrl+T", "Times: local, UTC or the broker's", "toggle_zone"),
     Key("Ctrl+Shift+L", "Default layout", "default_layout"),
+    Key("Ctrl+,", "Settings", "settings"),
     Key("Ctrl+Q", "Leave: asks whether to keep trading", "leave"),
     Key("Enter", "Open what is chosen: close dialog, history"),
     Key("Del", "Close the chosen position, cancel the chosen order"),
