@@ -20,6 +20,7 @@ from app.engine.outcomes import tag_of
 from tests.end_to_end.scripted_brain import ScriptedBrain, outcome
 
 Line = Mapping[str, Any]
+_TIMES = ("action", "received_at", "dispatched_at", "answered_at")
 ONE_EFFECT = frozenset({"OPEN_POSITION", "PLACE_ORDER", "CANCEL_ORDER"})
 """Success is exactly one line of the ledger, failure none."""
 
@@ -86,7 +87,9 @@ def judge(
     verdict.duplicates = duplicates(ledger) + len(effects.keys() - set(asked)) + _same_tag_twice(ledger)
     for command_id in asked:
         _judge_one(brain, command_id, effects.get(command_id, []), journal.get(command_id), verdict)
-        _look_at_expiry(brain, command_id, effects.get(command_id, []), patience, verdict)
+        _look_at_expiry(
+            brain, command_id, effects.get(command_id, []), journal.get(command_id), patience, verdict
+        )
     return verdict
 
 
@@ -164,7 +167,12 @@ def _judge_one(
 
 
 def _look_at_expiry(
-    brain: ScriptedBrain, command_id: str, effects: list[Line], patience: float, verdict: Verdict
+    brain: ScriptedBrain,
+    command_id: str,
+    effects: list[Line],
+    row: Line | None,
+    patience: float,
+    verdict: Verdict,
 ) -> None:
     frame = brain.frames.get(command_id)
     if frame is None or not effects:
@@ -174,7 +182,11 @@ def _look_at_expiry(
     for line in effects:
         over = _seconds(line["time"]) - until
         if over > patience:
-            verdict.late.append(f"{command_id}: executed {over:.3f} s after its expiry")
+            times = {} if row is None else {name: row[name] for name in _TIMES}
+            verdict.late.append(
+                f"{command_id}: issued {message['timestamp']} for {message['expiry']} ms, executed {line['time']}, "
+                f"{over:.3f} s after its expiry; {times}"
+            )
 
 
 def _seconds(text: str) -> float:

@@ -120,8 +120,10 @@ class Trader:
             self.brain.send_again(self.open)
 
     def top_up(self, most: int = 1 << 60) -> None:
-        """Fill the window, up to `most` commands in all."""
+        """Fill the window, up to `most` commands in all. Before the session's STATE there is nobody to trade with."""
         self.settle()
+        if self.sessions_told != self.brain.sessions:
+            return
         while len(self.open) < self.window and len(self.ids) < most:
             command_id = f"c{len(self.ids)}-{self.rng.getrandbits(32):08x}"
             self.ids.append(command_id)

@@ -83,10 +83,7 @@ def kill_at(
             executor = _cycle(world, trader, point, nth=nth, linger=linger, weakened=weakened)
             done.kills += executor.code == -9
             watch.look()
-        session = world.brain.sessions
         executor = world.fork(weakened=weakened)
-        world.wait_for_state(session, executor)
-        trader.send_again()
         trader.finish()
         executor.end()
         world.terminal.end()
@@ -106,13 +103,10 @@ def _cycle(
     world: FaultWorld, trader: Trader, point: Point, *, nth: int, linger: float, weakened: str | None
 ) -> Forked:
     """One life of the executor, up to its kill."""
-    session = world.brain.sessions
     executor = world.fork(point=point, nth=nth, linger=linger, weakened=weakened)
-    if world.wait_for_state(session, executor):
-        trader.settle()
-        trader.send_again()
     deadline = time.monotonic() + NEVER_MORE
     while not executor.ended.wait(POLL):
+        trader.answer_state()
         trader.top_up()
         if time.monotonic() > deadline:
             raise AssertionError(f"{point} was not passed {nth} times\n{executor.words()}")

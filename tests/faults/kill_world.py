@@ -179,7 +179,6 @@ class FaultWorld(World):
         self._own_nursery = nursery is None
         self.nursery = nursery or Nursery(folder / "executors")
         self.forked: list[Forked] = []
-        self._read = 0
 
     def begin(self, *, terminal: Iterable[str] = (), **settings: Any) -> None:
         """Terminal and brain, and the executor's settings; no executor yet."""
@@ -218,25 +217,6 @@ class FaultWorld(World):
         self.terminal = started  # type: ignore[assignment]
         self._ports = started.said("ready", timeout=START_PATIENCE)
         return started
-
-    def wait_for_state(self, session: int, child: Forked, *, timeout: float = START_PATIENCE) -> bool:
-        """Whether a session after `session` has told its STATE before the executor died. Raises AssertionError for neither."""
-        for _ in range(int(timeout / POLL)):
-            if self.state_of(session):
-                return True
-            if child.ended.wait(POLL):
-                return False
-        raise AssertionError(f"neither STATE nor the end of the executor\n{child.words()}")
-
-    def state_of(self, session: int) -> bool:
-        """Whether a session after `session` has told its STATE; every message is looked at once."""
-        messages = self.brain.messages
-        while self._read < len(messages):
-            message = messages[self._read]
-            if message.session > session and message.body["type"] == "STATE":
-                return True
-            self._read += 1
-        return False
 
     def close(self) -> None:
         for child in self.forked:
