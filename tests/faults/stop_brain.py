@@ -38,6 +38,25 @@ class Flood:
         self._thread = threading.Thread(target=self._run, args=(prefix, rate, burst), name="flood")
         self._thread.start()
 
+    @property
+    def over(self) -> bool:
+        return self._thread is None or not self._thread.is_alive()
+
+    def storm(self, prefix: str, count: int, same: bool) -> None:
+        self.ids = []
+        self._thread = threading.Thread(target=self._storm, args=(prefix, count, same), name="storm")
+        self._thread.start()
+
+    def _storm(self, prefix: str, count: int, same: bool) -> None:
+        for number in range(count):
+            volume = 0.01 if same else (1 + number % 50) / 100
+            action = {"action": "OPEN_POSITION", "symbol": "EURUSD", "type": "BUY", "volume": volume}
+            if not same:
+                action["type"] = ("BUY", "SELL")[number % 2]
+            name = f"{prefix}-{number}"
+            self.ids.append(name)
+            self._brain.order(action, name, expiry=60_000)
+
     def end(self) -> None:
         self._ending.set()
         if self._thread is not None:
@@ -121,6 +140,21 @@ class BrainProcess:
         while (names := left()) and time.monotonic() < deadline:
             tick.wait(0.02)
         return list(names)
+
+    def do_storm(self, prefix: str, count: int, same: bool, **_: Any) -> Message:
+        """As many commands as fit down the line, at once: all alike, or no two of the same side and volume in a row."""
+        self.flood = Flood(self.brain, seed=1)
+        self.flood.storm(prefix, count, same)
+        return {}
+
+    def do_progress(self, **_: Any) -> Message:
+        """How far the storm is."""
+        brain, ids = self.brain, self.flood.ids
+        return {
+            "sent": len(ids),
+            "answered": sum(1 for name in ids if brain.acks[name]),
+            "over": self.flood.over,
+        }
 
     def do_emergency(self, signed: bool, reason: str, **_: Any) -> Message:
         message = {

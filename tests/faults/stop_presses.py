@@ -227,8 +227,9 @@ def running(folder: Path, forge: Forge, name: str, **options: object) -> Iterato
     block = options.pop("block_seconds", None)
     if isinstance(block, float):
         world.block_seconds = block
+    terminal = options.pop("terminal", ())
     try:
-        world.start_all(**options)  # type: ignore[arg-type]
+        world.start_all(*terminal, **options)  # type: ignore[misc, arg-type]
         yield world
     except AssertionError as fault:
         words = world.executor.words() if hasattr(world, "executor") else ""

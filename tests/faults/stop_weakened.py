@@ -25,6 +25,7 @@ from app.engine import stop_socket
 from app.engine.broker import StopAnswer
 from app.engine.command_processor import CommandProcessor
 from app.engine.core import EngineCore
+from app.engine.inbox import Inbox
 from app.engine.latch import Latch
 from app.engine.ports import LatchReading
 from app.engine.safety import RateWindow, SafetyGate
@@ -197,6 +198,13 @@ def _memory_of_ids() -> None:
     _replace(CommandDesk, "find", unknown)
 
 
+def _old_timestamps() -> None:
+    def never(*_: object) -> bool:
+        return False
+
+    _replace(Inbox, "_is_from_before_a_stop", never)
+
+
 def _throttle() -> None:
     def never(_self: RateWindow, _now: float) -> bool:
         return False
@@ -247,6 +255,7 @@ WEAKENINGS: dict[str, Weakening] = {
     "drain": Weakening("the drain of the queue", _drain),
     "epoch": Weakening("the new epoch of a reset", _epoch),
     "memory_of_ids": Weakening("the memory of command ids", _memory_of_ids),
+    "old_timestamps": Weakening("turning away what was made before the reset", _old_timestamps),
     "durable_latch": Weakening("writing HALTED to latch file and journal", _durable_latch),
     "journal_agreement": Weakening("comparing the latch file with the journal", _journal_agreement),
     "damaged_is_halted": Weakening("HALTED when the latch file is damaged or missing", _damaged_is_halted),

@@ -1,0 +1,168 @@
+"""Negative controls: with one safeguard left out, does the campaign notice? Each control runs the shortest part that should.
+
+The same parts find nothing in the executor as it is; `slow_hand_over` shows that a control's own pause is not what is noticed.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .stop_findings import Findings
+from .stop_forge import Forge
+from .stop_limits import storm
+from .stop_presses import FAILING_JOURNAL, Presser
+from .stop_restarts import damaged, restart_once
+from .stop_weakened import WEAKENINGS
+from .stop_world import StopWorld
+
+SLOWEST = 0.5
+"""Seconds from a press to the latch that no sound executor needs on any machine: ten times the bound."""
+Part = Callable[["Bench", Findings], None]
+
+
+@dataclass(slots=True)
+class Bench:
+    """A terminal and a brain that all controls share; the executor is started anew for each."""
+
+    folder: Path
+    forge: Forge
+    world: StopWorld
+    seed: int
+
+
+def _presses(*ways: str, rate: float = 500.0) -> Part:
+    def part(bench: Bench, findings: Findings) -> None:
+        presser = Presser(bench.world, findings, "control", bench.seed)
+        for way in ways:
+            presser.cycle(way, rate=rate, menu=False, longest=0.15)
+            if findings.failures():
+                return
+
+    return part
+
+
+def _blocked(bench: Bench, findings: Findings) -> None:
+    presser = Presser(bench.world, findings, "control", bench.seed)
+
+    def block(_chance: random.Random) -> None:
+        bench.world.executor.signal(signal.SIGUSR1)
+        threading.Event().wait(0.05)
+
+    press = presser.cycle("socket", rate=0, menu=False, before_press=block, longest=0.05)
+    if press.to_latch is None or press.to_latch > SLOWEST:
+        press.failures.append(f"the latch came after {press.to_latch} s")
+
+
+def _restarts(bench: Bench, findings: Findings) -> None:
+    for number, how in ((0, "kill -9 at the latch"), (1, "kill -9")):
+        restart_once(bench.world, findings, number, how, bench.seed)
+        if findings.failures():
+            return
+
+
+def _damage(base: str, *ways: str) -> Part:
+    def part(bench: Bench, findings: Findings) -> None:
+        folder = bench.folder / f"{base} {ways[0]} {len(bench.world.without)} {'-'.join(bench.world.without)}"
+        damaged(
+            folder, bench.forge, findings, bench.seed, ways=ways, bases=(base,), without=bench.world.without
+        )
+
+    return part
+
+
+def _storm(same: bool) -> Part:
+    def part(bench: Bench, findings: Findings) -> None:
+        folder = bench.folder / f"storm {'-'.join(bench.world.without)}"
+        storm(folder, bench.forge, findings, 300, same=same, without=bench.world.without)
+
+    return part
+
+
+SOCKET_TIMES = ("socket",) * 8
+CONTROLS: dict[str, tuple[str, Part]] = {
+    "slow_hand_over": ("presses under load", _presses(*SOCKET_TIMES)),
+    "latch_check_before_send": ("presses under load", _presses(*SOCKET_TIMES, *SOCKET_TIMES)),
+    "latch_lock": ("presses under load", _presses(*SOCKET_TIMES, *SOCKET_TIMES)),
+    "stop_thread": ("a press while the loop is blocked", _blocked),
+    "stop_file": ("the stop file", _presses("stop file")),
+    "stop_frame": ("the terminal's own record", _presses("socket")),
+    "terminal_button": ("the terminal's button", _presses("terminal's button")),
+    "journal_failure": ("a journal that cannot be written", _presses(FAILING_JOURNAL)),
+    "drain": ("every accepted command has an end", _presses("socket", "socket", "socket")),
+    "epoch": ("reset and resume", _presses("socket")),
+    "memory_of_ids": ("old commands once more", _presses("socket", "socket", "socket")),
+    "old_timestamps": ("old commands once more", _presses(FAILING_JOURNAL, FAILING_JOURNAL)),
+    "durable_latch": ("restarts", _restarts),
+    "journal_agreement": ("damaged stores", _damage("ACTIVE", "an old copy", "journal missing")),
+    "damaged_is_halted": ("damaged stores", _damage("ACTIVE", "empty", "missing")),
+    "checksum": ("damaged stores", _damage("ACTIVE", "other reason, old checksum", "a bit flipped")),
+    "throttle": ("a storm", _storm(same=False)),
+    "throttle_latch": ("a storm", _storm(same=True)),
+}
+CHEAP = tuple(
+    name for name in CONTROLS if name not in ("throttle", "throttle_latch", "journal_agreement", "checksum")
+)
+"""Those that share one world: the short form takes these."""
+SOUND = ("slow_hand_over",)
+"""Controls of the controls: nothing is left out, nothing may be noticed."""
+
+
+def controls(
+    folder: Path, forge: Forge, findings: Findings, seed: int, names: tuple[str, ...] = tuple(CONTROLS)
+) -> None:
+    """Run each; what was noticed goes into the figures, what went unnoticed is a failed check."""
+    missing = set(WEAKENINGS) - set(CONTROLS)
+    findings.check("controls", "every safeguard has a control", not missing, missing)
+    folder.mkdir(parents=True, exist_ok=True)
+    world = StopWorld(folder / "shared", forge)
+    world.block_seconds = 1.2
+    bench = Bench(folder, forge, world, seed)
+    table = findings.figures.setdefault("controls", [])
+    try:
+        world.start_all()
+        for name in names:
+            where, part = CONTROLS[name]
+            noticed = _run(bench, name, part)
+            table.append([name, WEAKENINGS[name].says, where, noticed])
+            wanted = name not in SOUND
+            findings.check("controls", name, bool(noticed) is wanted, noticed or "nothing was noticed")
+    finally:
+        world.close()
+
+
+def _run(bench: Bench, name: str, part: Part) -> str:
+    """What was noticed first, in words; empty: nothing."""
+    world = bench.world
+    found = Findings()
+    world.without = (name,)
+    try:
+        _fresh(world)
+        part(bench, found)
+    except AssertionError as fault:
+        return str(fault).splitlines()[0][:200]
+    failures = found.failures()
+    return failures[0][:200] if failures else ""
+
+
+def _fresh(world: StopWorld) -> None:
+    """A new executor with what is left out now, over a terminal and a folder that the last control may have left in any state."""
+    sessions = world.brain.ask("sessions")["sessions"]
+    world.brain.ask("stop_flood")
+    world.executor.kill()
+    world.hand("clear_faults")
+    for file in (*world.folder.glob("journal.db*"), *world.folder.glob("latch.json*"), world.stop_file):
+        file.unlink(missing_ok=True)
+    # A new account of the terminal is the quickest way to a terminal that is not stopped.
+    world.terminal.kill()
+    for file in world.folder.glob("ledger.jsonl*"):
+        file.unlink()
+    world.start_terminal("--wire-log", str(world.folder / "wire.jsonl"), "--account", "netting")
+    world.configure(terminal_settings={"answer_timeout": 0.6})
+    world.brain.ask("forget")
+    world.start_executor()
+    world.brain.ask("connected", sessions=sessions)
