@@ -234,8 +234,10 @@ class OperatorSide:
         answer: asyncio.Future[CommandResult] = asyncio.get_running_loop().create_future()
         self._waiting[command.command_id] = answer
         try:
-            await core.desk.take(item, received, CommandQueued(at, command.command_id))
+            durable = core.desk.take(item, received, CommandQueued(at, command.command_id))
+            # In the queue from the first moment on: while it waited for the disk elsewhere, a stop and its reset would miss it.
             core.processor.accept(item)
+            await durable
             return await asyncio.wait_for(answer, _OPERATORS_TIME.total_seconds() + 30)
         finally:
             self._waiting.pop(command.command_id, None)

@@ -12,6 +12,7 @@ from app.domain.commands import ClosePosition, TradeCommand
 from app.domain.execution import Finding
 from app.domain.reconcile import AskAgain, NobodyKnows, settle
 from app.domain.results import Outcome
+from app.domain.trading_state import Actor
 from app.domain.values import CommandId, Ticket
 from app.engine.ports import StateReport
 from tests.engine.bench import Bench, running
@@ -102,6 +103,22 @@ async def test_state_tells_no_result_that_is_not_on_disk(tmp_path: Path) -> None
         await bench.link.listener.on_state_wanted("r1")
         report = bench.link.of(StateReport)[-1]
         assert [brief.result for brief in report.recent] == [None]
+
+
+async def test_a_stop_also_drains_what_a_person_asked_for_and_the_disk_has_not_taken_yet(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as bench:
+        bench.core.links.terminal_up = False
+        bench.journal.hold()
+        asked = bench.core.keeper.spawn("by hand", bench.engine.operator.operate(EXIT, by="test"))
+        await bench.settle()
+        assert not bench.core.processor.idle
+        bench.core.stop.engage(reason="panic", by=Actor.OPERATOR)
+        await bench.until(lambda: bench.core.processor.idle)
+        bench.journal.release()
+        assert (await asked).outcome is Outcome.STOPPED
+        assert bench.broker.sent == []
 
 
 def _absent(now: float, watched: float) -> object:
