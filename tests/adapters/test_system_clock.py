@@ -23,6 +23,16 @@ def test_the_monotonic_clock_is_fine_and_never_falls() -> None:
     assert min(steps) < 0.001
 
 
+async def test_the_uptime_goes_on_beside_the_monotonic_clock() -> None:
+    clock = SystemClock()
+    before = clock.uptime(), clock.monotonic()
+    await clock.sleep(0.05)
+    after = clock.uptime(), clock.monotonic()
+    assert after[0] > before[0]
+    # Nobody puts this machine to sleep meanwhile; Windows counts in steps of 15.6 ms.
+    assert abs((after[0] - before[0]) - (after[1] - before[1])) < 1
+
+
 async def test_sleep_is_at_least_as_long_as_asked() -> None:
     clock = SystemClock()
     began = clock.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,8 +17,9 @@ from app.domain.commands import UNCHANGED, CancelOrder, CloseAll, ClosePosition,
 from app.domain.errors import ConfigurationError, JournalFailed, TerminalUnavailable
 from app.domain.values import Price, Ticket, Volume
 from app.engine.control import Refused
+from app.engine.snapshots import AlertView, HotkeyView, TargetView
 
-from .fake_control import BIG_TICKET, WORD, FakeControl
+from .fake_control import BIG_TICKET, NOON, WORD, FakeControl
 from .running import TOKENS, api_client, raw_client, serving
 
 
@@ -126,6 +128,13 @@ async def test_every_act_reaches_the_engine_with_who_and_why() -> None:
         await client.acknowledge_unknown("c-9", note="seen")
         await client.reenable_limit("max_daily_loss", note="new day")
         await client.retry_brain()
+        assert await client.acknowledge_alert("20261121T120000-3", note="on it", by="ann") == 1
+        assert await client.acknowledge_alert("all") == 1
+        tested = await client.test_alerts(by="ann")
+        assert [(target.name, target.fault) for target in tested.targets] == [
+            ("1 json", None),
+            ("2 tgram", "no answer"),
+        ]
     assert control.asked == [
         ("stop", {"reason": "r", "by": "operator", "close_positions": True}),
         ("pause", {"reason": "lunch", "by": "bob"}),
@@ -135,7 +144,45 @@ async def test_every_act_reaches_the_engine_with_who_and_why() -> None:
         ("acknowledge_unknown", {"command_id": "c-9", "by": "operator", "note": "seen"}),
         ("reenable_limit", {"limit": "max_daily_loss", "by": "operator", "note": "new day"}),
         ("retry_brain", {}),
+        ("acknowledge_alert", {"alert_id": "20261121T120000-3", "by": "ann", "note": "on it"}),
+        ("acknowledge_alert", {"alert_id": "all", "by": "operator", "note": ""}),
+        ("test_alerts", {"by": "ann"}),
     ]
+
+
+async def test_alerts_and_their_targets_are_shown() -> None:
+    control = FakeControl()
+    control.now = replace(
+        control.now,
+        alerts=(
+            AlertView("a-2", NOON, "critical", "TERMINAL_LOST", "gone", over_at=NOON),
+            AlertView("a-1", NOON, "info", "X", "y", acknowledged_at=NOON, acknowledged_by="ann"),
+        ),
+        alert_targets=(TargetView("1 json", 3, 1, "no answer"),),
+        hotkey=HotkeyView("Ctrl+Alt+Shift+S", "taken", "another program"),
+        brain_clock_offset=-1.5,
+    )
+    async with serving(control) as server, api_client(server) as client:
+        found = await client.alerts()
+        status = await client.status()
+    assert [(alert.alert_id, alert.over_at, alert.acknowledged_by) for alert in found.alerts] == [
+        ("a-2", NOON, None),
+        ("a-1", None, "ann"),
+    ]
+    assert [(target.name, target.sent, target.dropped, target.fault) for target in found.targets] == [
+        ("1 json", 3, 1, "no answer")
+    ]
+    assert status.hotkey is not None
+    assert (status.hotkey.state, status.brain_clock_offset) == ("taken", -1.5)
+
+
+async def test_reading_alone_acknowledges_nothing() -> None:
+    control = FakeControl()
+    async with serving(control) as server, raw_client(server, TOKENS.read) as client:
+        assert (await client.get("/alerts")).status_code == 200
+        assert (await client.post("/alerts/all/acknowledge", json={})).status_code == 403
+        assert (await client.post("/alerts/test", json={})).status_code == 403
+    assert control.asked == []
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,24 @@ async def test_the_last_trading_state_and_equity_and_limits(journal: Journal) ->
     assert dict(await journal.tripped_limits()) == {"rate": "11 in a second", "daily_loss": "lost 600"}
 
 
+async def test_the_last_account_and_recent_alerts_are_found_again(journal: Journal) -> None:
+    assert await journal.last_login() is None
+    assert await journal.recent_alerts(10) == ()
+    for number, login in enumerate(("111", "222")):
+        await journal.append(
+            ev.TerminalSessionOpened(script.at(number), f"s{number}", "b" * 32, login, "sim")
+        )
+    await journal.append(ev.BrainSessionOpened(script.at(3), "s_1", False, 0.5))
+    assert await journal.last_login() == "222"
+    told = [
+        ev.AlertRaised(script.at(number), "critical", "CODE", "what", f"a-{number}") for number in range(4)
+    ]
+    seen = ev.AlertAcknowledged(script.at(5), "a-1", "ann", "on it")
+    await journal.append(*told, seen)
+    assert await journal.recent_alerts(10) == (*told, seen)
+    assert await journal.recent_alerts(2) == (told[3], seen)
+
+
 async def test_the_limits_in_force_are_those_of_the_last_record(journal: Journal) -> None:
     assert await journal.limits_in_force() is None
     for number, value in enumerate(("300", "off")):
