@@ -157,12 +157,15 @@ def position_count(command: TradeCommand, view: View, limits: SafetyLimits) -> R
 
 
 def margin(command: TradeCommand, view: View, limits: SafetyLimits) -> Refusal | None:
-    """Free margin must be `margin_cushion` times what the entry needs, entries in flight counted."""
+    """Free margin must be `margin_cushion` times what the entry needs, beside all that the account does not show yet.
+
+    Entries in flight, and those filled since the account was last reported: free margin is up to a second old.
+    """
     action = command.action
     if not isinstance(action, OpenPosition | PlaceOrder) or view.account is None:
         return None
     needed = action.volume * view.specs[action.symbol].margin_per_lot * limits.margin_cushion
-    for entry in view.in_flight:
+    for entry in (*view.in_flight, *view.unpictured):
         spec = view.specs.get(entry.symbol)
         if spec is not None:
             needed += entry.volume * spec.margin_per_lot

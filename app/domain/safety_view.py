@@ -62,6 +62,8 @@ class View:
     """Entries with the same symbol, side, kind and volume within the last 60 s, this one not counted."""
     tripped: Mapping[str, str]
     """Limits that latched -> why."""
+    unpictured: tuple[InFlight, ...] = ()
+    """Entries that were filled since the account was last reported: its free margin does not know them."""
     owners: Mapping[Ticket, str | None] = field(default_factory=dict)
     """Positions and pending orders of ours -> the strategy that opened them."""
     strategy_profit: Decimal | None = None

@@ -26,7 +26,7 @@ def gauges(gate: SafetyGate, book: Book, now: float) -> tuple[Gauge, ...]:
     """Every quantity that has, or could have, a limit. What is under way counts as in the rules."""
     limits, account, day = gate.limits, book.account, gate.day
     money = account.currency if account is not None else ""
-    profit = day.profit(account) if day is not None and account is not None else None
+    profit = gate.profit()
     lots: dict[Symbol, Decimal] = {}
     counts: dict[Symbol, int] = {}
     items: tuple[Position | PendingOrder | InFlight, ...] = (

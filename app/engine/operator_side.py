@@ -300,7 +300,7 @@ class OperatorSide:
             links=self._links(),
             account=account,
             permissions=book.permissions,
-            daily_profit=gate.day.profit(account) if gate.day is not None and account is not None else None,
+            daily_profit=gate.profit(),
             positions=book.live_positions(),
             orders=tuple(book.orders.values()),
             quotes=tuple(book.quotes.values()),

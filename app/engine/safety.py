@@ -22,10 +22,11 @@ from app.domain.safety_view import InFlight, Refusal, View
 from app.domain.strategy_rules import daily_loss_reached as strategy_loss_reached
 from app.domain.strategy_rules import unknown_strategy
 from app.domain.trading_state import TradingState
-from app.domain.values import CommandId, Symbol, Ticket
+from app.domain.values import CommandId, Symbol
 from app.engine.book import Book
 from app.engine.ports import Clock
 from app.engine.strategy_book import StrategyBook
+from app.engine.under_way import UnderWay
 
 _REPEAT_SPAN = 60.0
 
@@ -87,13 +88,13 @@ class SafetyGate:
         self._on_trip = on_trip
         self.per_second = RateWindow(limits.max_orders_per_second, 1.0)
         self.per_minute = RateWindow(limits.max_orders_per_minute, 60.0)
-        self._in_flight: dict[CommandId, InFlight] = {}
-        self._awaited: dict[Ticket, CommandId] = {}
+        self._under_way = UnderWay()
         self._entries: dict[tuple[object, ...], deque[tuple[float, CommandId]]] = {}
-        self._in_doubt: dict[CommandId, Symbol] = {}
         self.consecutive_failures = 0
         self.tripped: dict[str, str] = {}
         self.day: EquityDay | None = None
+        self.cash_open = False
+        """A change of the balance is being looked into: until then nobody knows what of it is profit."""
         self.strategies = StrategyBook(book, lambda: self.limits)
         self._strategy_rates: dict[str, RateWindow] = {}
 
@@ -175,16 +176,17 @@ class SafetyGate:
             orders=book.orders,
             specs=book.specs,
             quotes=book.quotes,
-            in_flight=tuple(entry for key, entry in self._in_flight.items() if key != own),
-            symbols_in_doubt=frozenset(self._in_doubt.values()),
+            in_flight=tuple(entry for key, entry in self._under_way.in_flight.items() if key != own),
+            symbols_in_doubt=self._under_way.symbols_in_doubt,
             monotonic=now,
             broker_time=book.broker_time(clock.now()),
-            daily_profit=self.day.profit(account) if self.day is not None and account is not None else None,
+            daily_profit=self.profit(),
             day_start_equity=self.day.start_equity if self.day is not None else None,
-            peak_equity=self.day.peak_equity if self.day is not None else None,
+            peak_equity=self.day.peak_equity if self.day is not None and not self.cash_open else None,
             consecutive_failures=self.consecutive_failures,
             identical_entries=self._identical(command, now),
             tripped=self.tripped,
+            unpictured=self._under_way.unpictured,
             owners=self.strategies.owners,
             strategy_profit=self.strategy_profit(command.strategy_id),
         )
@@ -199,15 +201,15 @@ class SafetyGate:
     @property
     def in_flight(self) -> tuple[InFlight, ...]:
         """Entries under way."""
-        return tuple(self._in_flight.values())
+        return tuple(self._under_way.in_flight.values())
 
     def margin_under_way(self) -> Decimal:
-        """What the entries under way will need, account currency."""
+        """What the account's margin does not show yet, account currency."""
         specs = self._book.specs
         return sum(
             (
                 item.volume * specs[item.symbol].margin_per_lot
-                for item in self._in_flight.values()
+                for item in (*self.in_flight, *self._under_way.unpictured)
                 if item.symbol in specs
             ),
             Decimal(0),
@@ -217,56 +219,51 @@ class SafetyGate:
 
     def departs(self, command: TradeCommand) -> None:
         """An entry is about to be sent: from now on it counts as exposure and as a repetition."""
+        self._under_way.departs(command)
         action = command.action
-        if isinstance(action, OpenPosition | PlaceOrder):
-            self._in_flight[command.command_id] = InFlight(action.symbol, action.volume, command.strategy_id)
-            if self.limits.repeat_throttle:
-                line = self._entries.setdefault(_likeness(action), deque())
-                line.append((self._clock.monotonic(), command.command_id))
+        if isinstance(action, OpenPosition | PlaceOrder) and self.limits.repeat_throttle:
+            line = self._entries.setdefault(_likeness(action), deque())
+            line.append((self._clock.monotonic(), command.command_id))
 
     def lands(self, command: TradeCommand) -> None:
         """It has an answer, or was not sent after all."""
-        self._in_flight.pop(command.command_id, None)
+        self._under_way.lands(command.command_id)
 
     def awaits_event(self, command: TradeCommand, execution: Execution) -> None:
         """Done, but the live picture does not show it yet: until it does, the entry counts as under way, not as nothing."""
-        tickets = [ticket for ticket in (execution.position, execution.order) if ticket is not None]
-        for ticket in tickets:
-            self._awaited[ticket] = command.command_id
-        if not tickets:
-            self.lands(command)  # no event could be known to be its own: it would count for ever
+        self._under_way.awaits_event(command.command_id, execution)
 
     def belongs(self, command: TradeCommand, execution: Execution) -> None:
-        """What an entry opened is its strategy's."""
+        """What an entry opened is ours, and its strategy's."""
         if command.command_class is CommandClass.ENTRY:
             self.strategies.own(command.strategy_id, execution.position, execution.order)
 
-    def seen(self, event: TradeEvent, entry: TradeCommand | None = None) -> None:
-        """The live picture shows what this event tells. `entry`: the command behind it, if it is an entry of ours."""
+    def seen(
+        self, event: TradeEvent, entry: TradeCommand | None = None, *, margin_before: Decimal | None = None
+    ) -> None:
+        """The live picture shows what this event tells. `entry`: the command behind it, if it is an entry of ours.
+
+        The account in an event counts as knowing the fill only if its margin is another than before: a terminal may tell of a
+        deal before it has reckoned the margin anew.
+        """
         self.strategies.seen(event, entry)
-        known = [
-            self._awaited.pop(ticket, None)
-            for ticket in (event.position_ticket, event.order_ticket)
-            if ticket
-        ]
-        for key in (*known, event.command_id):
-            if key is not None and key not in self._in_doubt:
-                self._in_flight.pop(CommandId(key), None)
+        knows = event.account is not None and event.account.margin != margin_before
+        self._under_way.seen(event, pictured=knows)
 
     def all_seen(self) -> None:
         """The live picture was replaced by a snapshot: it shows everything that has been answered."""
-        for command_id in self._awaited.values():
-            self._in_flight.pop(command_id, None)
-        self._awaited.clear()
+        self._under_way.snapshot_taken(self._book.trade_seq)
+
+    def account_seen(self, trade_seq: int) -> None:
+        """The account as it was after this trade event."""
+        self._under_way.pictured(trade_seq)
 
     def in_doubt(self, command_id: CommandId, symbol: Symbol | None) -> None:
         """An outcome is unknown. The entry keeps counting as exposure until it is settled."""
-        if symbol is not None:
-            self._in_doubt[command_id] = symbol
+        self._under_way.doubt(command_id, symbol)
 
     def settled(self, command: TradeCommand) -> None:
-        self._in_doubt.pop(command.command_id, None)
-        self._in_flight.pop(command.command_id, None)
+        self._under_way.settled(command.command_id)
 
     def executed(self, success: bool) -> None:
         """Consecutive failures at the broker; a success clears the count."""
@@ -325,10 +322,17 @@ class SafetyGate:
         today = self._book.broker_time(self._clock.now()).date()
         self.day = self.day.seen(account, today) if self.day is not None else EquityDay.begin(account, today)
 
+    def profit(self) -> Decimal | None:
+        """Floating result of the broker's day; None: not known."""
+        account = self._book.account
+        if account is None or self.day is None or self.cash_open:
+            return None
+        return self.day.profit(account)
+
     def check_losses(self) -> None:
         """Trip the loss limits as soon as the floating result breaks them, also while nobody trades."""
         account = self._book.account
-        if account is None or self.day is None:
+        if account is None or self.day is None or self.cash_open:
             return
         for refusal in (
             daily_loss_reached(self.day.profit(account), self.day.start_equity, self.limits),

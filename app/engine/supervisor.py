@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 
 from app.domain.commands import CancelOrder, CloseAll, ClosePosition
@@ -186,7 +185,7 @@ class Engine:
             now = core.clock.monotonic()
             lost = self.watchdogs.beat()
             core.processor.sweep()
-            core.market.tick(self._daily_profit())
+            core.market.tick(core.gate.profit())
             if core.ready:
                 await core.reconciliation.ask_due()
             self._watch_stop_thread()
@@ -241,15 +240,11 @@ class Engine:
         except JournalFailed as fault:
             self._core.journal_failed(fault)
 
-    def _daily_profit(self) -> Decimal | None:
-        account, day = self._core.book.account, self._core.gate.day
-        return day.profit(account) if account is not None and day is not None else None
-
     def _sample_equity(self) -> bool:
         """False while nothing is known: the first sample, from which a restart goes on, is due as soon as there is one."""
         core = self._core
         account, day = core.book.account, core.gate.day
-        if account is None or day is None:
+        if account is None or day is None or core.gate.cash_open:
             return False
         core.note(day.sample(account, core.clock.now()))
         return True

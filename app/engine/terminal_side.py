@@ -11,6 +11,7 @@ from app.domain.trading_state import Actor, TradingState
 from app.domain.values import CommandId
 from app.domain.watchdog_rules import TERMINAL_LOST_AFTER
 from app.engine.broker import TerminalHeartbeat, TerminalHello
+from app.engine.cash import CashWatch
 from app.engine.core import EngineCore
 from app.engine.ports import TradeEventReport
 
@@ -25,6 +26,7 @@ class TerminalSide:
 
     def __init__(self, core: EngineCore) -> None:
         self._core = core
+        self._cash = CashWatch(core, self._write_day)
         self._hello: TerminalHello | None = None
         self._behind_at: int | None = None
         self._missing: tuple[str, ...] = ()
@@ -51,6 +53,7 @@ class TerminalSide:
         core.log("terminal_connected", terminal=hello.terminal, login=hello.login, mode=hello.mode)
         self._last_sign = core.clock.monotonic()
         self._notice_account(hello.login)
+        self._cash.suspect()
         core.write(
             TerminalSessionOpened(core.clock.now(), hello.session_id, hello.boot, hello.login, hello.terminal)
         )
@@ -67,11 +70,12 @@ class TerminalSide:
                 await self._release_old_stop()
                 await core.reconciliation.run_once()
                 await core.recall_ownership()
+                await self._remember_day()
+                await self._cash.settle()
             except TerminalUnavailable as fault:
                 core.log("reconcile_failed", message=str(fault))
                 await core.clock.sleep(_TRY_AGAIN)
                 continue
-            await self._remember_day()
             core.gate.observe_equity()
             core.gate.check_losses()
             await self._watch_symbols()
@@ -109,13 +113,22 @@ class TerminalSide:
             sample = await core.journal.last_equity(login)
             if sample is not None:
                 core.gate.restore_day(sample)
+                self._cash.restored(sample)
         self._day_recalled = login
 
     def _observe_equity(self) -> None:
         """Not before the journal has told how the day began: what the first heartbeat shows would pass for its start."""
+        if self._core.gate.cash_open:
+            return
         day, login = self._core.gate.day, self._core.account_login()
         if login == self._day_recalled or (day is not None and day.account == login):
             self._core.gate.observe_equity()
+
+    def _write_day(self) -> None:
+        """A corrected day goes to the journal now: after a crash it must not be corrected twice."""
+        core = self._core
+        if core.gate.day is not None and core.book.account is not None:
+            core.write(core.gate.day.sample(core.book.account, core.clock.now()))
 
     async def _watch_symbols(self) -> None:
         """Stream what the trader watches and holds, so that the gate has quotes before the first command."""
@@ -168,12 +181,14 @@ class TerminalSide:
         core = self._core
         if event.seq <= core.book.trade_seq:
             return  # the snapshot had it
+        margin = core.book.account.margin if core.book.account is not None else None
         core.book.take_event(event)
-        core.gate.seen(event, core.entry_behind(event))
+        core.gate.seen(event, core.entry_behind(event), margin_before=margin)
         if event.amount is not None and core.gate.day is not None:
             core.gate.day = core.gate.day.deposited(event.amount)
-        self._observe_equity()
-        core.gate.check_losses()
+        if self._cash.heard(event):
+            self._observe_equity()
+            core.gate.check_losses()
         core.note(_observed(event))
         if event.command_id is None:
             core.tell_brain(TradeEventReport(event))
@@ -192,15 +207,26 @@ class TerminalSide:
             return False
         if session != self._core.broker.session_id or snapshot.trade_seq < self._core.book.trade_seq:
             return False  # an event overtook it: what is known is newer
+        unheard = snapshot.trade_seq > self._core.book.trade_seq
         self._core.book.take_snapshot(snapshot)
         self._core.gate.all_seen()
+        if unheard or self._core.gate.cash_open:
+            self._cash.suspect()
+            try:
+                await self._cash.settle()
+            except TerminalUnavailable:
+                return False
         self._observe_equity()
         self._core.bus.mark("positions", "orders", "account")
         return True
 
     def on_heartbeat(self, heartbeat: TerminalHeartbeat) -> None:
         core = self._core
-        core.book.account = heartbeat.account
+        if heartbeat.trade_seq == core.book.trade_seq:
+            # An older one knows less than the events have told; a later one shows a deposit, or a fill, before its event is here.
+            core.book.account = heartbeat.account
+            core.gate.account_seen(heartbeat.trade_seq)
+            self._cash.looked(heartbeat.account)
         core.book.permissions = heartbeat.permissions
         self._last_sign = core.clock.monotonic()
         if heartbeat.round_trip is not None:

@@ -313,7 +313,7 @@ async def test_a_deposit_moves_the_measure_of_the_day(tmp_path: Path) -> None:
 async def test_a_heartbeat_before_the_reconciliation_does_not_begin_the_day_anew(tmp_path: Path) -> None:
     """Seen between processes: the first heartbeat overtook the journal's answer, and a restart forgave the day's loss."""
     sample = EquitySampled(
-        START, ACCOUNT.login, START.date().isoformat(), Decimal(9000), Decimal(9000), Decimal(10000), Decimal(10500), Decimal(0)
+        START, ACCOUNT.login, START.date().isoformat(), Decimal(10000), Decimal(9000), Decimal(10000), Decimal(10500), Decimal(0)
     )  # fmt: skip
     journal = MemoryJournal()
     await journal.append(sample)
