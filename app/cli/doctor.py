@@ -16,7 +16,8 @@ from app.cli.console import (
     say,
     say_json,
 )
-from app.cli.doctor_checks import Check, State, all_checks
+from app.cli.doctor_checks import all_checks
+from app.cli.doctor_report import Check, State
 from app.domain.errors import ConfigurationError
 from app.settings import load_settings
 

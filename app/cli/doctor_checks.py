@@ -13,10 +13,13 @@ import socket
 import sqlite3
 import sys
 import tempfile
-from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING
 
+from app.cli.doctor_machine import machine
+from app.cli.doctor_report import Check
+from app.cli.doctor_report import fault as _fault
+from app.cli.doctor_report import ok as _ok
+from app.cli.doctor_report import warning as _warning
 from app.domain.errors import ConfigurationError, JournalFailed, SecretMissing
 from app.settings import Settings
 
@@ -43,34 +46,6 @@ _TERMINAL_PATIENCE = 1.5
 """Seconds a terminal has to answer."""
 
 
-class State(Enum):
-    OK = "ok"
-    WARNING = "warning"
-    FAULT = "fault"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the report; `remedy` is what a person does about it, empty when all is well."""
-
-    name: str
-    state: State
-    detail: str
-    remedy: str = ""
-
-
-def _ok(name: str, detail: str) -> Check:
-    return Check(name, State.OK, detail)
-
-
-def _warning(name: str, detail: str, remedy: str) -> Check:
-    return Check(name, State.WARNING, detail, remedy)
-
-
-def _fault(name: str, detail: str, remedy: str) -> Check:
-    return Check(name, State.FAULT, detail, remedy)
-
-
 def all_checks(settings: Settings) -> list[Check]:
     """In the order in which a person would mend things."""
     running, status = running_engine(settings)
@@ -87,6 +62,7 @@ def all_checks(settings: Settings) -> list[Check]:
         *terminal(settings, status),
         *brain(settings, status),
         *limits(settings),
+        *machine(settings, status),
     ]
 
 
