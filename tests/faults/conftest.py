@@ -17,6 +17,7 @@ if sys.platform == "win32":
         "test_ambiguity_*.py",
         "test_soak_*.py",
         "test_proxy_*.py",
+        "test_stop_*.py",
     ]
 
 

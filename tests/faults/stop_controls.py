@@ -35,9 +35,15 @@ class Bench:
     seed: int
 
 
+def _presser(bench: Bench, findings: Findings) -> Presser:
+    presser = Presser(bench.world, findings, "control", bench.seed)
+    presser.latch_patience, presser.proof_patience = 2.0, 3.5
+    return presser
+
+
 def _presses(*ways: str, rate: float = 500.0) -> Part:
     def part(bench: Bench, findings: Findings) -> None:
-        presser = Presser(bench.world, findings, "control", bench.seed)
+        presser = _presser(bench, findings)
         for way in ways:
             presser.cycle(way, rate=rate, menu=False, longest=0.15)
             if findings.failures():
@@ -47,7 +53,7 @@ def _presses(*ways: str, rate: float = 500.0) -> Part:
 
 
 def _blocked(bench: Bench, findings: Findings) -> None:
-    presser = Presser(bench.world, findings, "control", bench.seed)
+    presser = _presser(bench, findings)
 
     def block(_chance: random.Random) -> None:
         bench.world.executor.signal(signal.SIGUSR1)
@@ -58,11 +64,15 @@ def _blocked(bench: Bench, findings: Findings) -> None:
         press.failures.append(f"the latch came after {press.to_latch} s")
 
 
+def _slow_terminal(bench: Bench, findings: Findings) -> None:
+    """The terminal takes seconds over one trade; what waits behind it must hear STOPPED long before."""
+    _presser(bench, findings).cycle(
+        "socket", menu=False, trouble=("slow:ms=2500,times=1",), patience=1.2, under_way=1
+    )
+
+
 def _restarts(bench: Bench, findings: Findings) -> None:
-    for number, how in ((0, "kill -9 at the latch"), (1, "kill -9")):
-        restart_once(bench.world, findings, number, how, bench.seed)
-        if findings.failures():
-            return
+    restart_once(bench.world, findings, 1, "kill -9", bench.seed)
 
 
 def _damage(base: str, *ways: str) -> Part:
@@ -93,7 +103,8 @@ CONTROLS: dict[str, tuple[str, Part]] = {
     "stop_frame": ("the terminal's own record", _presses("socket")),
     "terminal_button": ("the terminal's button", _presses("terminal's button")),
     "journal_failure": ("a journal that cannot be written", _presses(FAILING_JOURNAL)),
-    "drain": ("every accepted command has an end", _presses("socket", "socket", "socket")),
+    "slow_terminal": ("what waits behind a slow trade is drained at once", _slow_terminal),
+    "drain": ("what waits behind a slow trade is drained at once", _slow_terminal),
     "epoch": ("reset and resume", _presses("socket")),
     "memory_of_ids": ("old commands once more", _presses("socket", "socket", "socket")),
     "old_timestamps": ("old commands once more", _presses(FAILING_JOURNAL, FAILING_JOURNAL)),
@@ -108,7 +119,7 @@ CHEAP = tuple(
     name for name in CONTROLS if name not in ("throttle", "throttle_latch", "journal_agreement", "checksum")
 )
 """Those that share one world: the short form takes these."""
-SOUND = ("slow_hand_over",)
+SOUND = ("slow_hand_over", "slow_terminal")
 """Controls of the controls: nothing is left out, nothing may be noticed."""
 
 
@@ -124,7 +135,7 @@ def controls(
     bench = Bench(folder, forge, world, seed)
     table = findings.figures.setdefault("controls", [])
     try:
-        world.start_all()
+        world.start_all(terminal_settings={"answer_timeout": 5.0})
         for name in names:
             where, part = CONTROLS[name]
             noticed = _run(bench, name, part)
@@ -150,19 +161,23 @@ def _run(bench: Bench, name: str, part: Part) -> str:
 
 
 def _fresh(world: StopWorld) -> None:
-    """A new executor with what is left out now, over a terminal and a folder that the last control may have left in any state."""
-    sessions = world.brain.ask("sessions")["sessions"]
+    """A new executor with what is left out now, trading; whatever state the last control has left is mended by a sound one."""
+    left_out, world.without = world.without, ()
     world.brain.ask("stop_flood")
-    world.executor.kill()
     world.hand("clear_faults")
-    for file in (*world.folder.glob("journal.db*"), *world.folder.glob("latch.json*"), world.stop_file):
-        file.unlink(missing_ok=True)
-    # A new account of the terminal is the quickest way to a terminal that is not stopped.
-    world.terminal.kill()
-    for file in world.folder.glob("ledger.jsonl*"):
-        file.unlink()
-    world.start_terminal("--wire-log", str(world.folder / "wire.jsonl"), "--account", "netting")
-    world.configure(terminal_settings={"answer_timeout": 0.6})
+    world.terminal.thaw()
+    if world.state() != "ACTIVE" or world.hand("state")["stopped"]:
+        _start(world)
+        world.settle()
+    world.without = left_out
     world.brain.ask("forget")
+    _start(world)
+    world.settle()
+
+
+def _start(world: StopWorld) -> None:
+    sessions = world.brain.ask("sessions")["sessions"]
+    world.executor.kill()
+    world.stop_file.unlink(missing_ok=True)
     world.start_executor()
     world.brain.ask("connected", sessions=sessions)

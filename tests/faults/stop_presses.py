@@ -36,6 +36,8 @@ MENU = (
 RARE = ("restart:at=after_effect,nth=5", "restart:at=before_send,nth=5")
 """The terminal begins anew in the middle of a command; finding that out takes the executor seconds, so not too often."""
 FLOOD = 1500
+IN_FLIGHT = 1
+"""Commands that may be at the terminal at once (terminal.max_in_flight)."""
 WAYS = ("socket", "local API", "stop file", "brain", "brain, signed", "terminal's button")
 FAILING_JOURNAL = "journal write failure"
 TINY = 1024
@@ -49,6 +51,8 @@ class Presser:
         self.world = world
         self.findings = findings
         self.scene = scene
+        self.latch_patience = 5.0
+        self.proof_patience = 8.0
         self._seed = seed
 
     def cycle(
@@ -59,12 +63,19 @@ class Presser:
         menu: bool = True,
         before_press: Callable[[random.Random], None] = lambda _chance: None,
         longest: float = 0.35,
+        trouble: tuple[str, ...] = (),
+        patience: float = 15.0,
+        under_way: int = 0,
     ) -> Press:
-        """Load, one stop, its proof, reset and resume; trading is active again when this returns. Raises AssertionError."""
+        """Load, one stop, its proof, reset and resume; trading is active again when this returns. Raises AssertionError.
+
+        `trouble`: faults beyond those of the menu; `patience`: seconds for every command to get its end after the stop, but for
+        `under_way` ones that the terminal may still have.
+        """
         world = self.world
         number = len(self.findings.presses)
         chance = random.Random(f"{self._seed} {number}")
-        faults = _faults(chance) if menu else []
+        faults = [*trouble, *(_faults(chance) if menu else [])]
         press = Press(number, self.scene, way, faults)
         self.findings.presses.append(press)
         world.forget()
@@ -76,23 +87,24 @@ class Presser:
         threading.Event().wait(chance.uniform(0.03, longest))
         before_press(chance)
         pressed = self._press(way, press)
-        latch = world.latched_after(pressed)
+        latch = world.latched_after(pressed, self.latch_patience)
         if latch is None:
-            press.failures.append("the engine did not latch within 5 s")
+            press.failures.append(f"the engine did not latch within {self.latch_patience:.1f} s")
             world.hand("clear_faults")
             self._recover(way)
             return press
         press.to_latch = latch.after - pressed
-        self._proof(way, press, pressed)
         threading.Event().wait(chance.uniform(0.02, 0.12))
         if rate:
-            self._rest(press, way)
+            self._rest(press, way, patience, under_way)
+        self._proof(way, press, pressed)
         world.hand("clear_faults")
         world.take()
         judge(press, world.notes, world.wire, latch, _stop_at_terminal(world, pressed))
         self._recover(way)
         if rate:
             self._old_commands(press, prefix)
+        self._fresh_command(press)
         world.brain.ask("forget")
         return press
 
@@ -126,17 +138,17 @@ class Presser:
         return pressed
 
     def _proof(self, way: str, press: Press, pressed: float) -> None:
-        note = self.world.stopped_after(pressed, timeout=8.0)
+        note = self.world.stopped_after(pressed, self.proof_patience)
         if note is None:
-            press.failures.append("the terminal did not latch within 8 s")
+            press.failures.append(f"the terminal did not latch within {self.proof_patience:.1f} s")
         else:
             press.to_terminal = note.at - pressed
 
-    def _rest(self, press: Press, way: str) -> None:
-        rest = self.world.brain.ask("rest", patience=15)
+    def _rest(self, press: Press, way: str, patience: float, under_way: int) -> None:
+        rest = self.world.brain.ask("rest", patience=patience)
         press.offered, press.ends = rest["sent"], rest["ends"]
         # With a journal that cannot be written nothing is acknowledged: the brain has to ask again.
-        if way != FAILING_JOURNAL and (rest["unanswered"] or rest["open_count"]):
+        if way != FAILING_JOURNAL and (rest["unanswered"] or rest["open_count"] > under_way):
             press.failures.append(
                 f"{rest['unanswered']} commands without an answer, {rest['open_count']} accepted without an end: {rest['open']}"
             )
@@ -174,6 +186,17 @@ class Presser:
             if n.kind == SENT and n.before > released and n.cid.startswith(f"{prefix}-")
         )
 
+    def _fresh_command(self, press: Press) -> None:
+        """What is made after the reset is executed: the way back is open."""
+        action = {
+            "action": "OPEN_POSITION", "symbol": "USDJPY", "type": ("BUY", "SELL")[press.number % 2], "volume": 0.01,
+        }  # fmt: skip
+        got = self.world.brain.ask("order", action=action, name=f"fresh-{self._seed}-{press.number}")[
+            "outcome"
+        ]
+        if got != "EXECUTED":
+            press.failures.append(f"a fresh command after reset and resume: {got}")
+
 
 def judge(press: Press, notes: list[Note], wire: list[WireNote], latch: Note, stopped: float | None) -> None:
     """Compare what left with the latch, and what reached the terminal with what left."""
@@ -191,6 +214,10 @@ def judge(press: Press, notes: list[Note], wire: list[WireNote], latch: Note, st
             f"reached the terminal after the latch, and nobody saw them leave: {strangers[:5]}"
         )
     press.arrived_after = sum(1 for n in frames if n.at > latch.after and n.line["cid"] in departed)
+    if press.arrived_after > IN_FLIGHT:
+        press.failures.append(
+            f"{press.arrived_after} trades reached the terminal after the latch; {IN_FLIGHT} may be under way"
+        )
     if stopped is None:
         return
     begun = {n.line["cid"] for n in frames if n.at <= stopped}

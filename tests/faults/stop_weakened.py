@@ -70,6 +70,10 @@ def _slow_hand_over() -> None:
     _replace(CommandProcessor, "_send", slowly)
 
 
+def _nothing() -> None:
+    """The executor as it is."""
+
+
 def _latch_lock() -> None:
     _slow_hand_over()
 
@@ -247,6 +251,7 @@ WEAKENINGS: dict[str, Weakening] = {
         "the lock that a send and a stop share (with a pause in which it matters)", _latch_lock
     ),
     "slow_hand_over": Weakening("nothing: the same pause with the lock in place", _slow_hand_over),
+    "slow_terminal": Weakening("nothing: the same slow terminal", _nothing),
     "stop_thread": Weakening("the stop's own thread: it waits for the event loop", _stop_thread),
     "stop_file": Weakening("the look at the stop file", _stop_file),
     "stop_frame": Weakening("the stop frame to the terminal (claimed all the same)", _stop_frame),
