@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -161,7 +162,7 @@ class ApiClient(SettingsCalls):
         await self._send("POST", f"/unknown/{command_id}/acknowledge", None, {"note": note, "by": by})
 
     async def reenable_limit(self, name: str, *, note: str, by: str = "operator") -> None:
-        await self._send("POST", f"/limits/{name}/reenable", None, {"note": note, "by": by})
+        await self._send("POST", f"/limits/{quote(name, safe='')}/reenable", None, {"note": note, "by": by})
 
     async def operate(self, ask: OperateAsk) -> ResultModel:
         return await self._post("/operate", ask.model_dump(mode="json", exclude_unset=True), ResultModel)

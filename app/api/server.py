@@ -286,7 +286,7 @@ def _add_acting(app: FastAPI, control: EngineControl) -> None:
         await control.acknowledge_unknown(CommandId(command_id), by=ask.by, note=ask.note)
         return _reply(DoneModel())
 
-    @app.post("/limits/{name}/reenable")
+    @app.post("/limits/{name:path}/reenable")
     async def reenable(name: str, request: Request) -> Response:
         ask = await _asked(request, NoteAsk)
         await control.reenable_limit(name, by=ask.by, note=ask.note)

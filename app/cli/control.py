@@ -46,15 +46,6 @@ def register(app: typer.Typer) -> None:
     app.command()(resume)
     app.command("ack-unknown")(ack_unknown)
     app.command()(positions)
-    limits = typer.Typer(help="Limits that have latched.", no_args_is_help=True)
-    limits.command("reenable")(reenable)
-    # One command alone would become the group itself; the callback keeps `limits reenable` two words.
-    limits.callback()(_limits)
-    app.add_typer(limits, name="limits")
-
-
-def _limits() -> None:
-    """Limits that have latched."""
 
 
 def ask_engine(settings: Settings, ask: Callable[[ApiClient], Awaitable[Answer]]) -> Answer:
@@ -396,15 +387,3 @@ def ack_unknown(
     settings = settings_or_end(config)
     ask_engine(settings, lambda client: client.acknowledge_unknown(command_id, note=note, by="command line"))
     say(f"Acknowledged: {command_id} is yours now.")
-
-
-def reenable(
-    name: Annotated[str, typer.Argument(help="The limit, as `medulla limits` names it, e.g. daily_loss.")],
-    *,
-    note: Annotated[str, typer.Option(help="Why trading may go on.")],
-    config: ConfigOption = None,
-) -> None:
-    """Let a latched limit count anew."""
-    settings = settings_or_end(config)
-    ask_engine(settings, lambda client: client.reenable_limit(name, note=note, by="command line"))
-    say(f"Re-enabled: {name}.")

@@ -23,7 +23,7 @@ _MODULES = {
     "resume": "control",
     "ack-unknown": "control",
     "positions": "control",
-    "limits": "control",
+    "limits": "limits",
     "alerts": "alerts",
     "journal": "journal",
     "doctor": "doctor",

@@ -12,15 +12,18 @@ from pathlib import Path
 import typer
 from api.fake_control import FakeControl
 
+from app.adapters.system_clock import SystemClock
 from app.api import runtime_file, tokens
 from app.api.runtime_file import RuntimeInfo
 from app.api.server import ApiServer
-from app.cli import alerts, control, doctor, pair
+from app.cli import alerts, control, doctor, limits, pair
+from app.settings import load_settings
+from app.settings.desk import EngineSettings
 
 
 def command_line() -> typer.Typer:
     app = typer.Typer()
-    for module in (control, doctor, pair, alerts):
+    for module in (control, limits, doctor, pair, alerts):
         module.register(app)
     return app
 
@@ -40,7 +43,10 @@ class EngineBeside:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         control_file = self.folder / "api.token"
         made = tokens.load_or_make(control_file, self.folder / "api.token.read")
-        server = ApiServer(self.control, port=0, tokens=made)
+        settings = load_settings(None, {}, os.environ)
+        desk = EngineSettings(settings, self.control, SystemClock())
+        self.control.limits = settings.safety
+        server = ApiServer(self.control, port=0, tokens=made, settings=desk)
         info = RuntimeInfo(os.getpid(), await server.start(), 0, "2026-11-20T12:00:00Z", "0.1.0")
         runtime_file.write(self.folder / "engine.json", info)
         self._up.set()
