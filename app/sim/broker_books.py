@@ -85,7 +85,7 @@ class BrokerBooks:
             item, position.side.opposite, volume, price, origin,
             order=order or self.new_ticket(), position=position.identifier, entry="out",
             profit=self.money.profit(item, position.side, volume, position.open_price, price), swap=swap,
-            magic=position.magic, comment=position.comment,
+            magic=position.magic, comment=position.comment if origin.comment is None else origin.comment,
         )  # fmt: skip
         self._commit(
             "deal", origin, position.ticket,

@@ -117,7 +117,7 @@ def _prepare_modify(life: Life, request: Request) -> OrderSlip:
 
 
 def _prepare_close(life: Life, request: Request, ticket: Ticket, volume: Any) -> OrderSlip:
-    book, origin = life.broker.book, Origin(request.cid)
+    book, origin = life.broker.book, Origin(request.cid, comment=args.read_tag(request.args))
     deviation = args.read_int(request.args, "deviation", 0, 1_000_000)
     position = book.positions.get(ticket)
     if position is None:

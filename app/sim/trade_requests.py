@@ -17,6 +17,8 @@ class Origin:
 
     cid: str | None = None
     reason: str = "expert"
+    comment: str | None = None
+    """What its closing deals carry: a request to close has a comment of its own. None: the position's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from app.domain.errors import ConfigurationError
 from app.sim.faults import Faults, parse_fault
 from app.sim.terminal import SimulatedTerminal
 
-from .wire_client import TAG, Client, Listener, open_args, terminal_and_client, until
+from .wire_client import TAG, Client, Listener, close_args, open_args, terminal_and_client, until
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,21 @@ async def test_an_ambiguous_code_is_unknown_whatever_happened(
         found = await find(client, "c-1")
         assert (found["ledger"], found["execution"], len(found["deals"])) == ("sent", None, fills)
         assert len(terminal.life.broker.book.deals) == fills
+
+
+async def test_a_close_whose_answer_says_nothing_is_found_by_its_own_tag(tmp_path: Path) -> None:
+    """As MT5 keeps the comment of a closing order; found by tests/faults/ambiguity_campaign.py, 10012 on a close."""
+    own = "Mclosing"
+    async with terminal_and_client(tmp_path, faults=("retcode:code=10012,executed=true,cmd=close",)) as (
+        terminal,
+        client,
+    ):
+        opened = await client.open("c-1")
+        reply = await client.ask("close", close_args(opened.data["position"], tag=own), cid="c-2")
+        assert reply.data["state"] == "unknown"
+        found = (await client.ask("find", {"tag": own, "since": 0}, cid="c-2")).data
+        assert [(deal["entry"], deal["comment"]) for deal in found["deals"]] == [("out", own)]
+        assert terminal.life.broker.book.positions == {}
 
 
 async def test_a_late_fill_is_unknown_first_and_found_later(tmp_path: Path) -> None:
