@@ -166,6 +166,8 @@ class Control:
 
     name: str
     weakness: Weakness
+    seed: int = 1
+    """A seed that notices it with 60 commands, so that the short form need not search."""
 
 
 CONTROLS = (

@@ -178,6 +178,8 @@ class SimJournal:
         self._idle = asyncio.Event()
         self.appended: Callable[[tuple[ev.Event, ...]], None] = lambda _events: None
         """Told of every append before it is durable: the oracle watches what the engine believes."""
+        self.delivering: Callable[[tuple[ev.Event, ...]], None] = lambda _events: None
+        """Told of every append right before the engine learns that it is durable."""
 
     # -------------------------------------------------------------- the port
 
@@ -291,7 +293,7 @@ class SimJournal:
         self._broken = self._broken or fault is not None
         delay = world.between(0, 200e-6)
         if fault is None:
-            world.later(delay, lambda: self._tell(lambda: self._deliver(answers)))
+            world.later(delay, lambda: self._tell(lambda: self._deliver(group, answers)))
         else:
             failure = fault
             world.trace("commit failed")
@@ -304,8 +306,9 @@ class SimJournal:
 
     # -------------------------------------------------------------- on the loop
 
-    def _deliver(self, answers: list[tuple[asyncio.Future[Ids], Ids]]) -> None:
+    def _deliver(self, group: list[_Append], answers: list[tuple[asyncio.Future[Ids], Ids]]) -> None:
         self._backlog -= len(answers)
+        self.delivering(tuple(event for append in group for event in append.events))
         for future, ids in answers:
             _resolve(future, ids)
 

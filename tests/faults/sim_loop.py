@@ -204,9 +204,14 @@ class SimClock:
         self._world = world
         self.wall_error = 0.0
         self.interrupt: Callable[[], None] | None = None
-        """What another thread does the next time this one looks at a clock."""
+        """What another thread does when this one looks at a clock."""
+        self.looks = 0
+        """So many looks go by before it does."""
 
     def _interrupted(self) -> None:
+        if self.looks > 0:
+            self.looks -= 1
+            return
         interrupt, self.interrupt = self.interrupt, None
         if interrupt is not None:
             interrupt()

@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from app.domain import events as ev
 from app.domain.commands import Action
 from app.domain.errors import JournalFailed
 from app.domain.limits import SafetyLimits
@@ -229,6 +231,7 @@ class Machine:
         self.way = Way()
         self.brain = SimBrain(world)
         self.oracle.brain_clock = self.brain.clock
+        self.oracle.machine_clock = lambda: world.wall() + timedelta(seconds=self.wall_error)
         self.speed = DiskSpeed()
         self.stop_file = False
         self.limits = limits
@@ -439,7 +442,7 @@ class Machine:
             self.world.later(0.05, lambda: self._stop_thread_turns(life))
 
     def press(self, how: str) -> None:
-        """Stop. `how`: brain | operator | socket | file | terminal."""
+        """Stop. `how`: brain | operator | socket | file | terminal, or `send`: through the socket around the next send."""
         life, world = self.life, self.world
         self.presses += 1
         world.trace(f"press {how}")
@@ -468,7 +471,17 @@ class Machine:
             life.stop.engage(reason=how, by=Actor.OPERATOR, close_positions=closing)
 
         # Another thread does it, wherever the loop just is.
-        life.clock.interrupt = lambda: life.latch.from_thread(engage)
+        if how == "socket":
+            life.clock.interrupt = lambda: life.latch.from_thread(engage)
+            return
+
+        def arm(events: tuple[ev.Event, ...]) -> None:
+            if any(isinstance(event, ev.CommandDispatched) for event in events):
+                life.journal.delivering = lambda _events: None
+                life.clock.looks = world.random.randint(0, 8)
+                life.clock.interrupt = lambda: life.latch.from_thread(engage)
+
+        life.journal.delivering = arm
 
     async def _stop_by_api(self, life: Life, closing: bool) -> None:
         await life.engine.operator.stop(reason="panic", by="window", close_positions=closing)

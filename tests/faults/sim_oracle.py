@@ -54,6 +54,7 @@ class Oracle:
         self.latch: Latch | None = None
         self.latched_on_disk = False
         self.brain_clock = world.wall
+        self.machine_clock = world.wall
         self._doubt: dict[CommandId, Symbol | None] = {}
         self._early: set[str] = set()
 
@@ -108,7 +109,7 @@ class Oracle:
                 world.violated(
                     "epoch", f"{cid} of epoch {record.epoch} was sent in epoch {latch.status.epoch}"
                 )
-        clock: datetime = world.wall() if by_hand else self.brain_clock()
+        clock: datetime = self.machine_clock() if by_hand else self.brain_clock()
         if clock > command.expires_at:
             late = (clock - command.expires_at).total_seconds()
             world.violated("expiry", f"{cid} was sent {late:.6f} s past its expiry")
@@ -216,10 +217,9 @@ class Oracle:
         if set(book.orders) != set(terminal.orders):
             odd = set(book.orders) ^ set(terminal.orders)
             world.violated("picture", f"orders {sorted(odd)} are known to one side only")
-        gate = life.core.gate
-        left = gate.view_in_flight() if hasattr(gate, "view_in_flight") else gate._in_flight
+        left = life.core.gate.in_flight
         if left:
-            world.violated("picture", f"still counted as under way: {sorted(left)}")
+            world.violated("picture", f"still counted as under way: {left}")
 
 
 def _nothing_to_close(command: TradeCommand | None) -> bool:

@@ -317,6 +317,7 @@ class Program:
             "crash inside": (6, self._crash_inside),
             "orderly end": (1, self.machine.end_in_order),
             "stop": (2, self._stop),
+            "stop around a send": (3, lambda: self.machine.press("send")),
             "stop frames lost": (1, self._stop_frames_lost),
             "pause": (1, self.machine.pause),
             "stop loss": (2, self._stop_loss),
