@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, StaticPool, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.adapters.durable_file import make_folder, sync_folder
 from app.adapters.journal_copy import put_in_place, unfinished_name, write_copy
@@ -105,8 +106,15 @@ class OwnerLock:
                 f"The journal {self._journal} is in use by another Medulla (process {owner or 'unknown'}): two at once could "
                 "trade twice. Use that one, or end it first."
             )
-        os.ftruncate(handle, 0)
-        os.write(handle, f"{os.getpid()}\n".encode("ascii"))
+        try:
+            os.ftruncate(handle, 0)
+            os.write(handle, f"{os.getpid()}\n".encode("ascii"))
+        except OSError as fault:
+            os.close(handle)
+            raise JournalFailed(
+                f"The lock of the journal {self._journal} cannot be written ({fault.strerror}): nothing can be recorded, so "
+                "Medulla does not trade. Make room or repair the disk, then start Medulla again."
+            ) from None
         self._file = handle
 
     def release(self) -> None:
@@ -142,6 +150,31 @@ else:
         return True
 
 
+class NameWatch:
+    """Whether the open database and its write-ahead log are still what stands under their names.
+
+    SQLite goes on writing into files that another program has removed or replaced (sqlite.org/howtocorrupt.html, section 4.1):
+    every commit succeeds, and with the process all of it is gone. Windows lets nobody remove a file that SQLite has open.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        """Both must be open."""
+        names = (journal, journal.with_name(journal.name + "-wal"))
+        self._known = [(str(name), _identity(str(name))) for name in names if sys.platform != "win32"]
+
+    def moved(self) -> list[str]:
+        """Names under which something else stands now, or nothing; the database first. Two system calls."""
+        return [name for name, known in self._known if _identity(name) != known]
+
+
+def _identity(name: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(name)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 # ------------------------------------------------------------------ sound, and of a known schema
 
 
@@ -163,7 +196,9 @@ def read_only(path: Path, *, ours_alone: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA busy_timeout = 5000")
         connection.execute("PRAGMA query_only = 1")
     except sqlite3.Error as fault:
-        raise JournalFailed(f"The journal {path} cannot be opened: {fault}.") from None
+        raise JournalFailed(
+            f"The journal {path} cannot be opened ({fault}): it can neither be read nor traded on."
+        ) from None
     return connection
 
 
@@ -201,6 +236,8 @@ def _inspect(path: Path) -> str | None:
         if wal.exists() and wal.stat().st_size:
             raise damaged(path, f"it is gone, but {wal.name}, the end of it, is still there")
         return None
+    if not path.is_file():
+        raise damaged(path, "it is no file")
     if path.stat().st_size == 0:
         raise damaged(path, "the file is empty")
     connection = read_only(path, ours_alone=True)
@@ -235,14 +272,16 @@ def open_for_writing(path: Path) -> tuple[Engine, Connection]:
                 _migrate(connection_)
             _check_settings(path, connection_)
             _make_room(path.with_name(path.name + "-wal"))
-        except JournalFailed:
+        except (JournalFailed, SQLAlchemyError, sqlite3.Error, OSError):
             connection_.close()
             engine.dispose()
             raise
         return engine, connection_
-    except (sqlite3.Error, OSError) as fault:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as fault:
+        reason = getattr(fault, "orig", None) or fault
         raise JournalFailed(
-            f"The journal {path} cannot be opened ({fault}): nothing can be recorded, so Medulla does not trade."
+            f"The journal {path} cannot be opened ({reason}): nothing can be recorded, so Medulla does not trade. "
+            "Make room or repair the disk, end programs that have the file open, then start Medulla again."
         ) from fault
 
 
@@ -299,12 +338,16 @@ def _connect(path: Path, wal: bool = True) -> tuple[Engine, Connection]:
     def creator() -> sqlite3.Connection:
         # isolation_level None: the driver begins nothing by itself; the listener below says BEGIN IMMEDIATE.
         raw = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-        raw.execute("PRAGMA busy_timeout = 5000")
-        if wal:
-            raw.execute("PRAGMA journal_mode = WAL")
-            raw.execute("PRAGMA wal_autocheckpoint = 0")
-        raw.execute("PRAGMA synchronous = FULL")
-        raw.execute("PRAGMA foreign_keys = ON")
+        try:
+            raw.execute("PRAGMA busy_timeout = 5000")
+            if wal:
+                raw.execute("PRAGMA journal_mode = WAL")
+                raw.execute("PRAGMA wal_autocheckpoint = 0")
+            raw.execute("PRAGMA synchronous = FULL")
+            raw.execute("PRAGMA foreign_keys = ON")
+        except sqlite3.Error:
+            raw.close()
+            raise
         return raw
 
     engine = create_engine("sqlite+pysqlite://", creator=creator, poolclass=StaticPool)

@@ -24,7 +24,7 @@ from app.adapters.event_codec import EncodedEvent, encode_event
 from app.adapters.journal_batch import Batch, Position
 from app.adapters.journal_chain import ChainCheck, ChainReport
 from app.adapters.journal_copy import dated_name, remove_oldest, unfinished_name, write_copy
-from app.adapters.journal_file import OwnerLock, checked_place, open_for_writing
+from app.adapters.journal_file import NameWatch, OwnerLock, checked_place, open_for_writing
 from app.adapters.journal_reader import finish_backup
 from app.domain.command_record import CommandRecord
 from app.domain.errors import JournalFailed
@@ -351,6 +351,7 @@ class SqliteJournal:
         engine, connection = open_for_writing(self._path)
         try:
             self._load(connection)
+            self._names = NameWatch(self._path)
             self._call(self._deliver_answer, self._ready, None)
             self._work(connection)
         finally:
@@ -448,6 +449,10 @@ class SqliteJournal:
             cursor.execute("BEGIN IMMEDIATE")
             position = batch.write(cursor)
             cursor.execute("COMMIT")
+            moved = self._names.moved()
+            if moved:
+                self._rescue(cursor, moved)
+                raise JournalFailed(f"another program has removed or replaced {moved[0]}")
         except (sqlite3.Error, ValueError, OverflowError, JournalFailed) as fault:
             # Never again: after a failed sync the system may call pages clean that are not on disk.
             self._broken = True
@@ -460,6 +465,15 @@ class SqliteJournal:
         self._commits += 1
         self._commit_latency = perf_counter() - started
         self._call(self._deliver, answers)
+
+    def _rescue(self, cursor: sqlite3.Cursor, moved: list[str]) -> None:
+        """Only the log has lost its name: what it holds goes into the database while this connection can still read it.
+
+        A log that somebody put in its place would be read into the database at the next start, so this ends the use of logs.
+        """
+        if str(self._path) not in moved:
+            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            cursor.execute("PRAGMA journal_mode = DELETE").fetchall()
 
     @staticmethod
     def _roll_back(cursor: sqlite3.Cursor) -> None:
