@@ -28,7 +28,7 @@ from app.engine.stop_file import something_at, stop_file_words
 from app.engine.stop_socket import StopSocket
 from app.engine.stop_story import CANCEL_BY_HAND, DISK, ORDERS, TERMINAL, StopStory
 
-_TICK = 0.05
+_TICK = 0.02
 """Seconds between looks at the stop file."""
 _FRAME_TIMEOUT = 0.25
 _MOST_TOLD = 50
