@@ -17,6 +17,7 @@ from PySide6.QtCore import (
     QMessageLogContext,
     QObject,
     QSettings,
+    QTimer,
     QtMsgType,
     Signal,
     qInstallMessageHandler,
@@ -42,6 +43,7 @@ from app.settings import Settings
 
 LogFault = Callable[[str, BaseException | None], None]
 _QUIET_MS = 5000
+_END_ANSWER_MS = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,9 @@ class Desktop:
             now=options.now,
             doors=options.doors,
         )
+        self._ending = QTimer()
+        self._ending.setSingleShot(True)
+        self._ending.timeout.connect(self._end_by_signal)
         self.left = asyncio.Event()
         self.leave_dialog: LeaveDialog | None = None
         self._join()
@@ -225,6 +230,23 @@ class Desktop:
         self.leave_dialog = None
 
     def _end_engine(self) -> None:
+        """Asked, it ends in good order on every system; a signal is for an engine that does not answer."""
+        self._ending.start(_END_ANSWER_MS)
+        self.session.ask(
+            "Engine",
+            lambda client: client.end_engine(reason="ended in the window", by="desktop"),
+            lambda _none: self._engine_ended(),
+            lambda _why: self._end_by_signal(),
+        )
+
+    def _engine_ended(self) -> None:
+        self._ending.stop()
+        self.left.set()
+
+    def _end_by_signal(self) -> None:
+        self._ending.stop()
+        if self.left.is_set():
+            return
         try:
             self._options.end_engine()
         except OSError as fault:

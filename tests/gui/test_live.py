@@ -259,5 +259,5 @@ def test_leaving_asks_and_can_end_the_engine(
     assert dialog is not None
     assert not trader.desktop.left.is_set()
     qtbot.mouseClick(dialog.buttons["end"], Qt.MouseButton.LeftButton)
-    assert trader.ended == 1
+    qtbot.waitUntil(lambda: trader.ended == 1, timeout=PATIENCE_MS)
     assert trader.desktop.left.is_set()

@@ -132,8 +132,14 @@ def test_what_waits_for_a_restart_is_said_and_a_wrong_value_too(
     assert (row["key"], row["old"], row["new"], row["by"]) == ("queue.capacity", "1000", "50", "desktop")
 
 
-def test_the_engine_ends_in_good_order_when_a_client_asks(world: World, trader: Trader, qtbot: QtBot) -> None:
-    code, answer = ask_engine(world.folder, "POST", "/engine/end", reason="closing time", by="tests")
-    assert (code, answer) == (200, {"done": True})
+def test_the_engine_ends_in_good_order_when_the_window_is_left_so(
+    world: World, trader: Trader, qtbot: QtBot
+) -> None:
+    trader.window.close()
+    dialog = trader.desktop.leave_dialog
+    assert dialog is not None
+    qtbot.mouseClick(dialog.buttons["end"], Qt.MouseButton.LeftButton)
+    wait(qtbot, trader.desktop.left.is_set)
     assert world.executor.exit_code() == 0
-    assert world.executor.said("end_asked")["reason"] == "closing time"
+    assert world.executor.said("end_asked")["by"] == "desktop"
+    assert trader.ended == 0
