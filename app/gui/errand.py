@@ -40,6 +40,9 @@ class Errand(QObject):
         self._process.started.connect(self._type)
         self._process.finished.connect(self._finished)
         self._process.errorOccurred.connect(self._not_started)
+        self._begin(program, arguments)
+
+    def _begin(self, program: Sequence[str], arguments: Sequence[str]) -> None:
         self._process.start(program[0], [*program[1:], *arguments])
 
     @property

@@ -4,6 +4,7 @@ set"; whether it is allowed, the settings say.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from PySide6.QtCore import QSize, Signal
@@ -76,8 +77,10 @@ class NumberField(TextField):
         self.line.addStretch()
 
     def value(self) -> Any:
-        text = "".join(self.edit.text().split()).replace(",", ".").replace("−", "-")
-        return text or None
+        text = self.edit.text().strip()
+        figures = "".join(text.split()).replace(",", ".").replace("−", "-")
+        # What is no number is handed on as it was typed, so that the complaint shows it so.
+        return (figures if _FIGURES.match(figures) else text) or None
 
 
 class ChoiceField(Field):
@@ -228,6 +231,8 @@ def _unset(setting: SettingModel) -> str:
     return f"default {setting.default}"
 
 
+_CODE = re.compile(r"`([^`]*)`")
+_FIGURES = re.compile(r"[-+]?[0-9.]+\Z")
 _UNITS = {
     "lots": "lots",
     "points": "points",
@@ -253,6 +258,11 @@ def name_of(key: str) -> str:
     words = [_SPELLED.get(word, word) for word in key.rpartition(".")[2].split("_")]
     text = " ".join(words)
     return text[:1].upper() + text[1:]
+
+
+def quoted(text: str) -> str:
+    """Commands and keys in a person's quotes instead of a document's."""
+    return _CODE.sub("“\\1”", text)
 
 
 class _CalmBox(QComboBox):

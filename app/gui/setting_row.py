@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.api.settings_schemas import SettingModel
-from app.gui.setting_fields import Field, field_for, name_of
+from app.gui.setting_fields import Field, field_for, name_of, quoted
 from app.gui.theme import Theme
 
 _NAME_WIDTH = 210
@@ -144,7 +144,7 @@ class SettingRow(QFrame):
 
     def complain(self, rule: str) -> None:
         """What is wrong with it; empty: nothing."""
-        self.fault.setText(f"✕ {rule[:1].upper()}{rule[1:]}." if rule else "")
+        self.fault.setText(quoted(f"✕ {rule[:1].upper()}{rule[1:]}.") if rule else "")
         self.fault.setVisible(bool(rule))
         if self.field is not None:
             self.field.editor.setProperty("wrong", bool(rule))
@@ -204,7 +204,7 @@ def _joined(meaning: str, money: str) -> str:
 
 
 def _sentence(text: str) -> QLabel:
-    label = QLabel(text)
+    label = QLabel(quoted(text))
     label.setWordWrap(True)
     return label
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
@@ -9,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 from app.gui.tones import DARK, LIGHT, ON_RED, STOP_GROUND, STOP_PRESSED, STOP_RED, STOP_TEXT, Tones
 
 _FAMILIES = ["Segoe UI", "Inter", "Noto Sans", "DejaVu Sans Condensed", "DejaVu Sans"]
+_TICKS = (Path(__file__).parent / "marks").as_posix()
 FOLLOW, LIGHT_CHOICE, DARK_CHOICE = "system", "light", "dark"
 
 
@@ -151,7 +154,7 @@ QCheckBox::indicator:unchecked {{ width: 13px; height: 13px; border: 1px solid {
 QRadioButton::indicator:unchecked {{ width: 13px; height: 13px; border: 1px solid {tones.dim}; border-radius: 7px;
   background: {tones.panel}; }}
 QCheckBox::indicator:checked {{ width: 13px; height: 13px; border: 1px solid {tones.accent}; border-radius: 3px;
-  background: {tones.accent}; }}
+  background: {tones.accent}; image: url("{_TICKS}/tick-{"dark" if tones.dark else "light"}.png"); }}
 QRadioButton::indicator:checked {{ width: 13px; height: 13px; border: 1px solid {tones.accent}; border-radius: 7px;
   background: qradialgradient(cx: 0.5, cy: 0.5, radius: 0.5, fx: 0.5, fy: 0.5, stop: 0 {tones.accent}, stop: 0.52 {tones.accent},
   stop: 0.6 {tones.panel}, stop: 1 {tones.panel}); }}

@@ -91,7 +91,7 @@ class SetupWizard(QDialog):
         self.back = QPushButton("Back")
         self.skip = QPushButton()
         self.next = QPushButton("Next")
-        self.next.setMinimumWidth(130)
+        self.next.setMinimumWidth(160)
         self.later = QPushButton("Leave for now")
         self.quiet = QCheckBox("Do not open by itself again")
         self._lay_out()

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.api.settings_schemas import AppliedModel, JudgedModel, SettingModel, SettingsModel
-from app.gui.setting_fields import Field, field_for, name_of, unit_of
+from app.gui.setting_fields import Field, field_for, name_of, quoted, unit_of
 from app.gui.settings_review import ReviewPage
 from app.gui.wizard_page import SignLine, WizardPage, WizardWorld, sentence
 from app.settings.presets import CONSERVATIVE, PRESET_KEYS, STANDARD
@@ -179,7 +179,7 @@ class LimitsPage(WizardPage):
         self._write("", False)
 
     def _complain(self, key: str, rule: str) -> None:
-        self.faults[key].setText(f"✕ {rule[:1].upper()}{rule[1:]}." if rule else "")
+        self.faults[key].setText(quoted(f"✕ {rule[:1].upper()}{rule[1:]}.") if rule else "")
         self.faults[key].setVisible(bool(rule))
 
     def _write(self, reason: str, confirm: bool) -> None:

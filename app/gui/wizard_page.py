@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from app.api.client import Target
 from app.gui.errand import Errand
 from app.gui.session import EngineSession
+from app.gui.setting_fields import quoted
 from app.gui.settings_way import SettingsWay
 from app.gui.theme import Theme
 from app.gui.tones import Tone
@@ -168,8 +169,8 @@ class SignLine(QWidget):
         """`good` | `bad` | `warning` | `open` | `busy` | `info`."""
         sign, self._tone = _SIGNS[kind]
         self.sign.setText(sign)
-        self.text.setText(text)
-        self.more.setText(more)
+        self.text.setText(_kept_together(quoted(text)))
+        self.more.setText(_kept_together(quoted(more)))
         self.more.setVisible(bool(more))
         self.setAccessibleName(f"{kind}: {text} {more}")
         self._colour()
@@ -188,8 +189,13 @@ _SIGNS = {
 }
 
 
+def _kept_together(text: str) -> str:
+    """A Windows path does not break behind its drive."""
+    return text.replace(":\\", ":\u2060\\")
+
+
 def sentence(text: str) -> QLabel:
-    label = QLabel(text)
+    label = QLabel(_kept_together(quoted(text)))
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
