@@ -138,9 +138,9 @@ class ResetDialog(QDialog):
 
     def ask(self) -> None:
         """First step."""
-        self._session.ask("Reset", lambda client: client.reset_challenge(), self._challenged, self._refused)
+        self._session.ask("Reset", lambda client: client.reset_challenge(), self.challenged, self._refused)
 
-    def _challenged(self, asked: ResetChallengeModel) -> None:
+    def challenged(self, asked: ResetChallengeModel) -> None:
         self._word = asked.word
         self.word_label.setText(f"Type  {asked.word}")
         while (item := self.unknown.takeAt(0)) is not None:

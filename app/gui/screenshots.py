@@ -10,22 +10,27 @@ from pathlib import Path
 
 from PySide6.QtCore import QEvent, QSize, qInstallMessageHandler
 from PySide6.QtGui import QPixmap
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QWidget
 
 from app.api.client import EngineNotRunning, Target
-from app.api.schemas import SnapshotModel
+from app.api.schemas import ResetChallengeModel, SnapshotModel
 from app.api.stop_client import StopAttempt, StopPaths, StopReport
-from app.gui import canned
+from app.gui import canned, words
+from app.gui.canned_parts import AT
+from app.gui.commands_pane import HistoryDialog
+from app.gui.formats import Zone
 from app.gui.keys import KeysDialog
 from app.gui.leave_dialog import LeaveDialog
 from app.gui.log_panes import LogLine
+from app.gui.reset_dialog import ResetDialog
 from app.gui.session import EngineSession, EngineState, StartedEngine
+from app.gui.side_pictures import render_settings, render_wizard
 from app.gui.stopping import EmergencyStop
 from app.gui.theme import DARK_CHOICE, LIGHT_CHOICE, Theme
-from app.gui.trade_dialogs import CloseDialog, StopsDialog
+from app.gui.trade_dialogs import CloseDialog, NoteDialog, StopsDialog
 from app.gui.window import MainWindow, WindowOptions
 
-_STATES: dict[str, Callable[[], SnapshotModel]] = {
+STATES: dict[str, Callable[[], SnapshotModel]] = {
     "connected": canned.connected,
     "degraded": canned.degraded,
     "paused": canned.paused,
@@ -64,7 +69,7 @@ class StillWindow:
         self.session = StillSession()
         self.stop = EmergencyStop(
             StopPaths(nowhere / "engine.json", nowhere / "token", nowhere / "STOP"),
-            lambda: canned.AT,
+            lambda: AT,
             lambda _reason, _closing, _timeout: (False, "no terminal here"),
         )
         options = WindowOptions(folder / "desktop.ini", nowhere / "STOP", False, ("medulla",), ())
@@ -94,89 +99,123 @@ def settle() -> None:
 
 
 def render(folder: Path, app: QApplication, *, scale: float = 1.0) -> list[Path]:
-    """Every state, light and dark, at `scale`. Returns the files written."""
+    """Every state, pane and dialog, light and dark, at `scale`. Returns the files written."""
     folder.mkdir(parents=True, exist_ok=True)
     # The offscreen platform complains of what it cannot do; here that says nothing.
     qInstallMessageHandler(lambda _kind, _context, _text: None)
     written: list[Path] = []
     for colours in (LIGHT_CHOICE, DARK_CHOICE):
+        camera = _Camera(folder, colours, scale)
         theme = Theme(app, colours)
-        for name, make in _STATES.items():
+        for name, make in STATES.items():
             picture = make()
             still = StillWindow(folder, theme)
             still.window.resize(1440, 900)
             still.window.show()
-            _give_past(still.window, picture)
+            give_past(still.window, picture)
             still.show(picture)
             if name == "limit-tripped":
                 still.window.panes_docked.bring("alerts")
             still.window.panes_docked.share_room()
             settle()
-            written.append(_save(still.window, folder, f"{name}-{colours}", scale))
-            if name == "connected" and scale == 1.0:
-                written += _others(still, folder, colours)
+            camera.take(still.window, name)
+            if name == "connected":
+                _others(still, camera)
             still.close()
             (folder / "desktop.ini").unlink(missing_ok=True)
+        _without_engine(folder, theme, camera)
+        for beside in (render_settings, render_wizard):
+            beside(theme, camera.take, settle)
         (folder / "desktop.ini").unlink(missing_ok=True)
-        written.append(_without_engine(folder, theme, colours, scale))
-    (folder / "desktop.ini").unlink(missing_ok=True)
+        written += camera.written
     return written
 
 
-def _others(still: StillWindow, folder: Path, colours: str) -> list[Path]:
-    """The panes behind tabs, a small screen, and the dialogs."""
-    window, written = still.window, []
+class _Camera:
+    """Takes pictures of one look at one scale."""
+
+    def __init__(self, folder: Path, colours: str, scale: float) -> None:
+        self._folder = folder
+        self._end = colours if scale == 1.0 else f"{colours}-{scale * 100:.0f}"
+        self._scale = scale
+        self.written: list[Path] = []
+
+    def take(self, widget: QWidget, name: str) -> None:
+        size = widget.size()
+        pixmap = QPixmap(QSize(round(size.width() * self._scale), round(size.height() * self._scale)))
+        pixmap.setDevicePixelRatio(self._scale)
+        widget.render(pixmap)
+        file = self._folder / f"{name}-{self._end}.png"
+        pixmap.save(str(file))
+        self.written.append(file)
+
+
+def _others(still: StillWindow, camera: _Camera) -> None:
+    """The panes behind tabs, the smallest screens, and the dialogs."""
+    window = still.window
     for right, left, bottom in (("latency", "orders", "log"), ("market", "journal", "alerts")):
         for name in (right, left, bottom):
             window.panes_docked.bring(name)
         settle()
-        written.append(_save(window, folder, f"panes-{left}-{colours}", 1.0))
+        camera.take(window, f"panes-{left}")
     window.panes_docked.lay_out()
-    window.resize(1024, 576)
-    settle()
-    window.panes_docked.share_room()
-    settle()
-    written.append(_save(window, folder, f"small-1024x576-{colours}", 1.0))
+    for width, height in ((1280, 720), (1024, 576)):
+        window.resize(width, height)
+        settle()
+        window.panes_docked.share_room()
+        settle()
+        camera.take(window, f"small-{width}x{height}")
+    for name, dialog in dialogs(window).items():
+        dialog.show()
+        settle()
+        camera.take(dialog, name)
+        dialog.close()
+
+
+def dialogs(window: MainWindow) -> dict[str, QDialog]:
+    """What can be opened over the window, made as the window makes it."""
     picture = canned.connected()
-    dialogs: dict[str, QWidget] = {
+    reset = ResetDialog(_asks_nothing(window), Path("STOP"), window)
+    reset.challenged(ResetChallengeModel(word="harbour", unknown=("cmd-9f1b",), expires_in=120))
+    reset.said.clear()
+    history = HistoryDialog("cmd-9f20", Zone.UTC, window)
+    history.show_history(canned.history())
+    return {
         "dialog-close": CloseDialog(picture.positions[0], window),
         "dialog-stops": StopsDialog(picture.positions[0], window),
+        "dialog-reset": reset,
+        "dialog-note": NoteDialog(
+            "Re-enable: Daily loss",
+            f"{words.remedy('daily_loss')} The limit then counts anew.",
+            "Re-enable",
+            window,
+        ),
+        "dialog-history": history,
         "dialog-keys": KeysDialog(window),
         "dialog-leave": LeaveDialog(picture, tray=True, engine=True, parent=window),
     }
-    for name, dialog in dialogs.items():
-        dialog.show()
-        settle()
-        written.append(_save(dialog, folder, f"{name}-{colours}", 1.0))
-        dialog.close()
-    return written
 
 
-def _without_engine(folder: Path, theme: Theme, colours: str, scale: float) -> Path:
+def _asks_nothing(window: MainWindow) -> EngineSession:
+    session = StillSession()
+    window.destroyed.connect(session.end)
+    return session
+
+
+def _without_engine(folder: Path, theme: Theme, camera: _Camera) -> None:
     still = StillWindow(folder, theme)
     still.window.resize(1440, 900)
     still.window.show()
-    _give_past(still.window, canned.connected())
+    give_past(still.window, canned.connected())
     still.show(canned.connected())
     still.session.stand(EngineState.SILENT, "the engine has not answered for 6 s")
     still.stop.reported.emit(_unproved())
     settle()
-    file = _save(still.window, folder, f"engine-hangs-stop-pressed-{colours}", scale)
+    camera.take(still.window, "engine-hangs-stop-pressed")
     still.close()
-    return file
 
 
-def _save(widget: QWidget, folder: Path, name: str, scale: float) -> Path:
-    size = widget.size()
-    pixmap = QPixmap(QSize(round(size.width() * scale), round(size.height() * scale)))
-    pixmap.setDevicePixelRatio(scale)
-    widget.render(pixmap)
-    file = folder / (f"{name}.png" if scale == 1.0 else f"{name}-{scale * 100:.0f}.png")
-    pixmap.save(str(file))
-    return file
-
-
-def _give_past(window: MainWindow, picture: SnapshotModel) -> None:
+def give_past(window: MainWindow, picture: SnapshotModel) -> None:
     """A morning's equity, some ticks and some log, as if the window had been open."""
     if picture.account is None:
         return
@@ -213,7 +252,7 @@ def _give_past(window: MainWindow, picture: SnapshotModel) -> None:
 
 
 def _log(minutes: int, event: str, **fields: object) -> LogLine:
-    return LogLine(100 - minutes, canned.AT - timedelta(minutes=minutes), "info", event, dict(fields))
+    return LogLine(100 - minutes, AT - timedelta(minutes=minutes), "info", event, dict(fields))
 
 
 def _report() -> StopReport:

@@ -151,7 +151,7 @@ def link(row: LinkModel) -> Phrase:
         detail = "" if row.name in {"brain", "journal"} else row.detail
         return Phrase(GOOD, detail or ("writing" if row.name == "journal" else word), Tone.UP)
     if row.state == "down":
-        return Phrase(BAD, word, Tone.DOWN)
+        return Phrase(BAD, "cannot be written" if row.name == "journal" else word, Tone.DOWN)
     told = row.detail if row.state == "degraded" and row.detail else word
     return Phrase(WARNING, told, Tone.WARN)
 

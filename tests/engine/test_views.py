@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.commands import ClosePosition
+from app.domain.errors import JournalFailed
 from app.domain.execution import Execution, ExecutionState, Finding
 from app.domain.limits import SafetyLimits
 from app.domain.market import Permissions
@@ -207,6 +208,13 @@ async def test_every_outcome_is_counted_once(tmp_path: Path) -> None:
         assert told["medulla_unknown_outcomes"] == 1
         assert told["medulla_queue_depth"] == 0
         assert told['medulla_latency_ms{hop="total",quantile="0.99"}'] >= 0
+
+
+async def test_a_journal_that_failed_is_a_link_that_is_down(tmp_path: Path) -> None:
+    async with running(tmp_path) as rig:
+        rig.engine.core.journal_failed(JournalFailed("The disk is full."))
+        journal = rig.engine.operator.snapshot().links[3]
+        assert (journal.name, journal.state, journal.detail) == ("journal", LinkState.DOWN, "The disk is full.")
 
 
 async def test_prometheus_tells_state_links_and_money(tmp_path: Path) -> None:
