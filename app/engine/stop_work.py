@@ -120,15 +120,17 @@ class StopWork:
         if tried.doubtful is not None and tried.doubtful in self._core.reconciliation.unknown:
             return False
         tried.doubtful = None
-        if not self._market_open(ticket):
+        is_order = ticket in self._core.book.orders
+        # Some brokers cancel while the market is shut: asked once. None closes a position then, and a weekend is long.
+        if not self._market_open(ticket) and (tried.attempts or not is_order):
             tried.why = "the market is closed; it is tried again when it opens"
             return False
-        return ticket in self._core.book.positions or tried.attempts < _CANCEL_ATTEMPTS
+        return not is_order or tried.attempts < _CANCEL_ATTEMPTS
 
     def _market_open(self, ticket: Ticket) -> bool:
-        """A position cannot be closed while its market is shut, and asking every minute of a weekend helps nobody."""
-        position = self._core.book.positions.get(ticket)
-        spec = self._core.book.specs.get(position.symbol) if position is not None else None
+        book = self._core.book
+        item = book.positions.get(ticket) or book.orders.get(ticket)
+        spec = book.specs.get(item.symbol) if item is not None else None
         return spec is None or spec.session_open
 
     def _waits(self, orders: Mapping[Ticket, PendingOrder], positions: Mapping[Ticket, Position]) -> bool:
