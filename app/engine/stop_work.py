@@ -28,6 +28,8 @@ _PAUSES = (0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 _CANCEL_ATTEMPTS = 8
 """For each pending order; a position that is to be closed is tried until it is gone."""
 _POLL = 0.25
+_LOOK_EVERY = 2.0
+"""Seconds between two looks while there is nothing to ask: a shut market, an answer that is being cleared up."""
 CLOSING = "closing"
 _PHONE = "or by your broker's phone"
 
@@ -101,6 +103,9 @@ class StopWork:
                 wanted = [ticket for ticket in positions if self._closing and self._due(ticket)]
             if not wanted and not self._waits(orders, positions):
                 return
+            if not wanted:
+                await core.clock.sleep(_LOOK_EVERY)
+                continue
             await asyncio.gather(*(self._try(ticket, ticket in orders) for ticket in wanted))
             await core.clock.sleep(_PAUSES[min(turn, len(_PAUSES) - 1)])
             turn += 1
