@@ -234,13 +234,13 @@ def soak(
         due = {"sample": begun, "fault": begun + fault_every, "kill": begun + kill_every}
         while (now := time.monotonic()) < end:
             load.turn()
-            troubles.turn()
+            _try(done, troubles.turn)
             if now >= due["sample"]:
                 due["sample"] = now + SAMPLE_EVERY
                 done.samples.append(_sample(world, executor, load, now - begun, done.lives))
             if now >= due["fault"]:
                 due["fault"] = now + fault_every * rng.uniform(0.5, 1.5)
-                done.happened.append((now - begun, troubles.strike()))
+                _try(done, lambda: done.happened.append((time.monotonic() - begun, troubles.strike())))
             if now >= due["kill"] or not executor.alive:
                 if not executor.alive:
                     done.stuck.append(f"the executor ended with {executor.code}: {executor.words(5)}")
@@ -250,8 +250,8 @@ def soak(
                 done.lives += 1
                 done.happened.append((now - begun, "executor killed"))
             executor.ended.wait(2 * POLL)
-        troubles.end()
-        world.hand("clear_faults")
+        _try(done, troubles.end)
+        _try(done, lambda: world.hand("clear_faults"))
         trader.finish(timeout=END_PATIENCE)
         code = executor.end()
         if code != 0:
@@ -264,6 +264,14 @@ def soak(
         world.close()
     done.seconds = time.monotonic() - begun
     return done
+
+
+def _try(done: Soak, act: Callable[[], object]) -> None:
+    """What cannot even be done to the world is noted, and the soak goes on."""
+    try:
+        act()
+    except (AssertionError, TimeoutError) as fault:
+        done.stuck.append(str(fault)[:300])
 
 
 def _sample(world: ProxiedWorld, executor: Forked, load: Load, at: float, life: int) -> Sample:
