@@ -245,8 +245,10 @@ class EngineCore:
 
     def _tripped(self, limit: str, message: str) -> None:
         self.write(LimitTripped(self.clock.now(), limit, message))
+        kind, _, strategy = limit.partition(":")
+        whose = f"entries of strategy {strategy}" if strategy else "entries"
         self.alarm(
-            "critical", limit.upper(), f"{message}; entries are refused until a person re-enables '{limit}'"
+            "critical", kind.upper(), f"{message}; {whose} are refused until a person re-enables '{limit}'"
         )
         self.bus.mark("limits")
 

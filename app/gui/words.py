@@ -59,8 +59,11 @@ _LIMITS = {
     "orders_per_minute": "Orders / minute",
     "consecutive_failures": "Failures in a row",
     "repeat_throttle": "Identical entries",
+    "positions_per_symbol": "Positions / symbol",
+    "exposure_per_symbol": "Exposure / symbol",
+    "margin": "Margin in use",
 }
-_UNITS = {"drawdown": " %", "exposure": " lots"}
+_UNITS = {"drawdown": " %", "exposure": " lots", "exposure_per_symbol": " lots"}
 _REMEDIES = {
     "daily_loss": "Entries are refused until you re-enable it. Look at the open positions first.",
     "drawdown": "Entries are refused. Equity has fallen too far from its peak: look at the strategy before you re-enable it.",
@@ -69,6 +72,9 @@ _REMEDIES = {
     "orders_per_second": "Commands above it are refused; it frees itself within a second.",
     "orders_per_minute": "Commands above it are refused; it frees itself within a minute.",
     "consecutive_failures": "Entries are refused. See in Commands why the last ones failed, then re-enable it.",
+    "positions_per_symbol": "Further entries on that symbol are refused until one there is closed or cancelled.",
+    "exposure_per_symbol": "Entries on that symbol that would go above it are refused until volume is reduced there.",
+    "margin": "No entry has the free margin it needs. Reduce volume before the broker closes by itself.",
     "repeat_throttle": "The same entry came too often. Ask why the brain repeats itself, then re-enable it.",
 }
 _LINK_STATES = {
@@ -157,16 +163,20 @@ def link(row: LinkModel) -> Phrase:
 
 
 def limit_name(name: str) -> str:
-    return _LIMITS.get(name, name.replace("_", " ").capitalize())
+    """A strategy's own limit is named `kind:strategy`."""
+    kind, _, strategy = name.partition(":")
+    label = _LIMITS.get(kind, kind.replace("_", " ").capitalize())
+    return f"{label}, {strategy}" if strategy else label
 
 
 def limit_now(limit: LimitModel) -> str:
     """`0.30 / 2.50 lots`; a limit that is not set says so."""
-    places = 2 if limit.name in {"daily_loss", "exposure", "drawdown"} else 0
-    now = formats.number(limit.now, places)
+    kind = limit.name.partition(":")[0]
+    places = 2 if kind in {"daily_loss", "exposure", "exposure_per_symbol", "drawdown"} else 0
+    now, unit = formats.number(limit.now, places), _UNITS.get(kind, "")
     if limit.limit is None:
-        return f"{now}{_UNITS.get(limit.name, '')} · no limit"
-    return f"{now} / {formats.number(limit.limit, places)}{_UNITS.get(limit.name, '')}"
+        return f"{now}{unit} · no limit"
+    return f"{now} / {formats.number(limit.limit, places)}{unit}"
 
 
 def limit_share(limit: LimitModel) -> float:
@@ -186,7 +196,7 @@ def limit_phrase(state: str) -> Phrase:
 
 
 def remedy(name: str) -> str:
-    return _REMEDIES.get(name, "Entries are refused until it is within its limit again.")
+    return _REMEDIES.get(name.partition(":")[0], "Entries are refused until it is within its limit again.")
 
 
 def order_kind(order: OrderModel) -> Phrase:

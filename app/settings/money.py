@@ -48,6 +48,8 @@ MONEY: dict[str, str] = {
     "safety.max_quote_age": "You do not enter at a price that may no longer be true.",
     "safety.on_brain_lost": "What becomes of your orders and positions when nobody steers them; close_all realises their result.",
     "safety.stop_closes_positions": "On: an emergency stop also realises what open positions have won or lost.",
+    "safety.strategies": "One strategy that goes wrong costs you no more than its own limits, whatever the others do.",
+    "safety.strategies_only": "On: a strategy that you have given no limits opens nothing.",
     "watchdogs.max_latency_ms": "You hear of it when trades take so long that the price has moved on; nothing is refused for it.",
     "watchdogs.failures_in_a_row": "You hear of it when your broker takes no more entries; nothing is refused for it.",
     "watchdogs.queue_percent": "You hear of it before commands are refused because too many wait.",
