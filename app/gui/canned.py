@@ -8,7 +8,7 @@ from hashlib import sha256
 from math import sin
 from typing import Any
 
-from app.api.schemas import CommandHistoryModel, JournalRowModel, SnapshotModel, StopReceiptModel
+from app.api.schemas import AlertModel, CommandHistoryModel, JournalRowModel, SnapshotModel, StopReceiptModel
 from app.gui.canned_parts import (
     ACCOUNT,
     AT,
@@ -92,6 +92,7 @@ def first_start() -> SnapshotModel:
             "permissions": None,
             "daily_profit": None,
             "unknown_commands": (),
+            "alerts": (),
             "limits": tuple(
                 limit.model_copy(update={"now": Decimal(0), "state": "ok"}) for limit in limits()
             ),
@@ -202,9 +203,23 @@ def limit_tripped() -> SnapshotModel:
     return picture.model_copy(
         update={
             "daily_profit": Decimal("-312.40"),
-            "account": None if account is None else account.model_copy(update={"equity": Decimal("9987.60")}),
+            "account": None
+            if account is None
+            else account.model_copy(update={"equity": Decimal("9987.60"), "free_margin": Decimal("9208.28")}),
             "limits": tuple(limit.model_copy(update=tripped.get(limit.name, {})) for limit in limits()),
             "unknown_commands": (),
+            "alerts": (
+                AlertModel.model_validate(
+                    alert(
+                        0,
+                        "critical",
+                        "DAILY_LOSS",
+                        "loss 312.40 of the broker's day is above max_daily_loss 300.00; entries are refused until a "
+                        "person re-enables 'daily_loss'",
+                    )
+                ),
+                *picture.alerts,
+            ),
         }
     )
 

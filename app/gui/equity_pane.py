@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from math import inf, isfinite, nan
+from math import ceil, floor, inf, isfinite, nan
 from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QResizeEvent
 
 from app.api.schemas import EquityModel, EquityPointModel, SnapshotModel
 from app.gui import formats
@@ -26,6 +26,11 @@ _MOST_POINTS = 17_280
 """A day."""
 _GAP = 180.0
 """Seconds without a point after which the curve is broken: the journal keeps one a minute."""
+_TIME_STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200)
+_LABEL_ROOM = 70
+"""Points that a time of day and the space before the next one take."""
+_LEAST_FOR_BOTH = 270
+"""Height below which the fall below the peak makes way for the curve."""
 _FASTEST, _SLOWEST = 2.0, 30.0
 """Seconds from one drawing of the curve to the next."""
 
@@ -38,16 +43,31 @@ class _SpacedAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
         return [formats.number(Decimal(str(round(value * scale, 6))), places) for value in values]
 
 
-class _TimeAxis(pg.DateAxisItem):  # type: ignore[misc]  # pyqtgraph has no types
-    """Clock times in the window's zone."""
+class _TimeAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
+    """Clock times in the window's zone, as many as there is room for."""
 
-    def set_zone(self, zone: Zone, at: datetime) -> None:
-        """`at`: about when; the same place has summer and winter."""
-        offset = formats.in_zone(at, zone).utcoffset()
-        # pyqtgraph counts westwards.
-        self.utcOffset = 0 if offset is None else -offset.total_seconds()
+    def __init__(self) -> None:
+        super().__init__("bottom")
+        self._zone = Zone.LOCAL
+
+    def set_zone(self, zone: Zone) -> None:
+        self._zone = zone
         self.picture = None
         self.update()
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802 - pyqtgraph's name
+        most = max(1.0, size / _LABEL_ROOM)
+        step = next((step for step in _TIME_STEPS if (high - low) / step <= most), _TIME_STEPS[-1])
+        offset = self._at(low).utcoffset()
+        ahead = 0.0 if offset is None else offset.total_seconds()
+        first = ceil((low + ahead) / step) * step - ahead
+        return [(step, [first + step * place for place in range(max(0, floor((high - first) / step) + 1))])]
+
+    def tickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:  # noqa: N802 - pyqtgraph's name
+        return [f"{self._at(value):%H:%M}" for value in values]
+
+    def _at(self, moment: float) -> datetime:
+        return formats.in_zone(datetime.fromtimestamp(moment, UTC), self._zone)
 
 
 class EquityCurve:
@@ -119,14 +139,13 @@ class EquityPane(Pane):
         self.below.setXLink(self.plot)
         self.below.hideAxis("bottom")
         self.below.setFixedHeight(84)
-        self.below.setTitle("below the peak, %", size="8pt")
         self.below.getPlotItem().invertY(True)
         for plot in (self.plot, self.below):
             plot.getAxis("left").setWidth(62)
         self._curve = self.plot.plot([], [], connect="finite")
         self._fall = self.below.plot([], [], fillLevel=0, connect="finite")
         self._limit = pg.InfiniteLine(
-            angle=0, movable=False, label="daily loss limit", labelOpts={"position": 0.8}
+            angle=0, movable=False, label="daily loss limit", labelOpts={"position": 0.2}
         )
         self._limit.hide()
         self.plot.addItem(self._limit)
@@ -144,7 +163,7 @@ class EquityPane(Pane):
         tones = self._theme.tones
         for plot in (self.plot, self.below):
             colour_plot(plot, self._theme)
-        self.below.setTitle("below the peak, %", size="8pt", color=tones.dim)
+        self.below.setLabel("left", "fall, %", color=tones.dim)
         self._curve.setPen(pg.mkPen(tones.accent, width=2))
         self._fall.setPen(pg.mkPen(tones.warn, width=1))
         faint = QColor(tones.warn)
@@ -153,10 +172,10 @@ class EquityPane(Pane):
         self._limit.setPen(pg.mkPen(tones.down, width=1, style=Qt.PenStyle.DashLine))
         self._limit.label.setColor(QColor(tones.down))
 
-    def set_zone(self, zone: Zone, at: datetime) -> None:
-        """In whose time the axis counts, about the moment `at`."""
+    def set_zone(self, zone: Zone) -> None:
+        """In whose time the axis counts."""
         for axis in self.time_axes:
-            axis.set_zone(zone, at)
+            axis.set_zone(zone)
 
     def notice(self, picture: SnapshotModel) -> None:
         account = picture.account
@@ -171,6 +190,10 @@ class EquityPane(Pane):
         drawdown = next((float(row.now) for row in picture.limits if row.name == "drawdown"), 0.0)
         self.curve.add(picture.at, float(account.equity), drawdown)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        super().resizeEvent(event)
+        self.below.setVisible(len(self.curve) > 0 and self.height() >= _LEAST_FOR_BOTH)
+
     def have_past(self, past: EquityModel) -> None:
         """What the engine's journal kept of this account."""
         if past.account == self._login:
@@ -180,8 +203,9 @@ class EquityPane(Pane):
     def draw(self, picture: SnapshotModel) -> None:
         known = len(self.curve) > 0
         self.empty.setVisible(not known)
-        for widget in (self.plot, self.below, self._foot):
+        for widget in (self.plot, self._foot):
             widget.setVisible(known)
+        self.below.setVisible(known and self.height() >= _LEAST_FOR_BOTH)
         if not known or picture.account is None:
             return
         self._foot.setText(_equity_foot(picture))
@@ -216,8 +240,8 @@ def _equity_foot(picture: SnapshotModel) -> str:
     for limit in picture.limits:
         if limit.name == "drawdown":
             of = "" if limit.limit is None else f" of {formats.plain(limit.limit)} %"
-            parts.append(f"drawdown from the peak <b>{formats.number(limit.now, 2)} %</b>{of}")
+            parts.append(f"drawdown <b>{formats.number(limit.now, 2)} %</b>{of}")
     if picture.account is not None and picture.daily_profit is not None:
         start = picture.account.equity - picture.daily_profit
-        parts.append(f"day began at {formats.money(start)} {picture.account.currency}")
+        parts.append(f"day began at {formats.money(start)}")
     return " &nbsp;&nbsp;·&nbsp;&nbsp; ".join(parts)

@@ -17,6 +17,8 @@ from app.api.stop_client import StopReport
 from app.gui import formats, words
 from app.gui.formats import Zone
 
+_UNBROKEN = 60
+"""Characters."""
 _WAYS = {
     "stop socket": "the engine's stop line did not answer",
     "local API": "the engine did not answer",
@@ -157,5 +159,7 @@ class HaltBanner(QWidget):
 
 
 def _flow(lines: Sequence[str]) -> str:
-    """Lines one behind the other, each kept together as far as a line goes."""
-    return " &nbsp;&nbsp;&nbsp; ".join(html.escape(line).replace(" ", "&nbsp;", 1) for line in lines)
+    """Lines one behind the other; a short one is never broken, a long one only behind its sign."""
+    return " &nbsp;&nbsp;&nbsp; ".join(
+        html.escape(line).replace(" ", "&nbsp;", -1 if len(line) <= _UNBROKEN else 1) for line in lines
+    )

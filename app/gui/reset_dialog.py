@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.api.schemas import ResetChallengeModel
+from app.gui.formats import count
 from app.gui.session import EngineSession
 from app.gui.tones import STOP_RED
 
@@ -150,7 +151,8 @@ class ResetDialog(QDialog):
         for command_id in asked.unknown:
             self.unknown.addWidget(_UnknownLine(command_id, partial(self._acknowledge, command_id)))
         told = (
-            f"{len(asked.unknown)} commands have an outcome that nobody knows. Look at the account, then acknowledge each:"
+            f"{count(len(asked.unknown), 'command')} with an outcome that nobody knows. Look at the account, "
+            "then acknowledge each:"
             if asked.unknown
             else "✓ No command has an unknown outcome."
         )

@@ -223,14 +223,16 @@ def give_past(window: MainWindow, picture: SnapshotModel) -> None:
         last = float(picture.account.equity)
         begin = last - float(picture.daily_profit or 0)
         steps = 240
+        lowest = next((float(row.now) for row in picture.limits if row.name == "drawdown"), 0.0)
         for step in range(steps):
             share = step / steps
             wave = sin(step / 9) * 14 + sin(step / 23) * 22
-            fall = max(0.0, 1.9 - share * 1.3 + sin(step / 12) * 0.5)
+            fall = max(0.0, lowest + (0.4 + sin(step / 12)) * 0.9 * (1 - share))
             at = picture.at - timedelta(minutes=(steps - step) * 1.5)
             window.equity.curve.add(at, begin + (last - begin) * share + wave * (1 - share), fall)
     for step in range(60):
-        window.market.notice(canned.moved(picture, step))
+        then = picture.at - timedelta(seconds=62 - step)
+        window.market.notice(canned.moved(picture, step).model_copy(update={"at": then}))
     lines = [
         _log(4, "started", api_port=5557, stop_port=41231),
         _log(3, "brain_connected", session="s_1"),

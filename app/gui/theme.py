@@ -166,7 +166,7 @@ QPushButton:hover, QToolButton:hover {{ border-color: {tones.accent}; }}
 QPushButton:focus, QToolButton:focus {{ border: 1px solid {tones.accent}; }}
 QPushButton:pressed, QToolButton:pressed {{ background: {tones.row}; }}
 QPushButton:disabled {{ color: {tones.dim}; }}
-QPushButton:default {{ border-color: {tones.accent}; font-weight: 600; }}
+QPushButton:default {{ border-color: {tones.accent}; }}
 QToolButton#flat {{ border-color: transparent; background: transparent; color: {tones.dim}; padding: 2px 8px; }}
 QToolButton#flat:hover, QToolButton#flat:focus {{ color: {tones.text}; border-color: {tones.line}; }}
 QScrollBar:vertical {{ background: {tones.panel}; width: 11px; margin: 0; }}

@@ -182,7 +182,7 @@ class TopBar(QWidget):
                 line.addLayout(part)
             else:
                 line.addWidget(part)
-        line.addStretch(1)
+        line.addStretch()
         line.addWidget(self.stop_block)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
@@ -245,8 +245,11 @@ class TopBar(QWidget):
         if not picture.ready and status.state != "HALTED":
             line = "reconciling with the terminal …" if _terminal_up(picture) else "waits for the terminal"
         barred = status.state == "ACTIVE" and picture.ready and bool(words.cannot_trade(picture.permissions))
+        tripped = [words.limit_name(limit.name) for limit in picture.limits if limit.state == "latched"]
         if barred:
             line = "▲ no trade is possible"
+        elif tripped and status.state == "ACTIVE":
+            barred, line = True, f"▲ {tripped[0]}: entries refused"
         self.trading.show_text(str(phrase), line, phrase.tone)
         why = words.cannot_trade(picture.permissions)
         self.trading.setToolTip(f"{words.by(status.by)}: {status.reason}" + (f"\n{why}" if why else ""))

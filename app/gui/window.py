@@ -359,8 +359,8 @@ class MainWindow(QMainWindow):
             pane.set_zone(zone)
         self.journal.zone = zone
         self.status_line.zone = zone
+        self.equity.set_zone(zone)
         if self._picture is not None:
-            self.equity.set_zone(zone, self._picture.at)
             self.status_line.show_picture(self._picture)
 
     def set_fading(self, wanted: bool) -> None:

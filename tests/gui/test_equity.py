@@ -77,7 +77,11 @@ def test_it_asks_once_for_each_account_and_takes_only_that_accounts_past(qtbot: 
 def test_the_axis_counts_in_the_windows_zone(qtbot: QtBot, theme: Theme) -> None:
     pane = EquityPane(theme)
     qtbot.addWidget(pane)
-    pane.set_zone(Zone.broker(7200), START)
-    assert [axis.utcOffset for axis in pane.time_axes] == [-7200, -7200]
-    pane.set_zone(Zone.UTC, START)
-    assert [axis.utcOffset for axis in pane.time_axes] == [0, 0]
+    axis = pane.time_axes[0]
+    low, high = START.timestamp(), later(3 * 3600).timestamp()
+    pane.set_zone(Zone.broker(7200))
+    [(step, values)] = axis.tickValues(low, high, 250)
+    assert (step, axis.tickStrings(values, 1, step)) == (3600, ["15:00", "16:00", "17:00"])
+    pane.set_zone(Zone.UTC)
+    [(step, values)] = axis.tickValues(low, high, 500)
+    assert axis.tickStrings(values, 1, step) == ["12:30", "13:00", "13:30", "14:00", "14:30", "15:00"]
