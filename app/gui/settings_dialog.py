@@ -12,14 +12,12 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QKeyEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QDialog,
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -29,25 +27,12 @@ from app.api.settings_schemas import AppliedModel, JudgedModel, SettingsModel
 from app.gui import formats
 from app.gui.notice_line import NoticeLine
 from app.gui.setting_row import SettingRow
+from app.gui.settings_list import SettingsList, section_title
 from app.gui.settings_review import ReviewPage
 from app.gui.settings_way import SettingsWay
 from app.gui.theme import Theme
 
 _CHECK_MS = 300
-SECTIONS = {
-    "safety": ("Safety", "What may be lost before trading is refused or stops."),
-    "brain": ("Brain", "Who decides what is traded, and how it proves itself."),
-    "terminal": ("Terminal", "How MetaTrader 5 is reached."),
-    "stop": ("Emergency stop", "How everything is stopped."),
-    "watchdogs": ("Watchdogs", "What is watched without being asked."),
-    "alerts": ("Alerts", "What is sent to you, and how often."),
-    "journal": ("Journal", "Where everything is written down."),
-    "queue": ("Queue", "How many commands may wait."),
-    "api": ("Local API", "How this window and scripts reach the engine."),
-    "log": ("Log", "What is written for later."),
-    "": ("Data folder", "Where everything lies."),
-}
-"""In the order of their weight for the money. A section that is not named here comes behind, under its own name."""
 
 
 class SettingsDialog(QDialog):
@@ -68,8 +53,7 @@ class SettingsDialog(QDialog):
         self.destroyed.connect(self._here.clear)
         self._asked_at = 0
         self._may_close = False
-        self.rows: dict[str, SettingRow] = {}
-        self._groups: dict[str, QWidget] = {}
+        self._typed: dict[str, Any] = {}
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search: name, meaning, key  (Ctrl+F)")
         self.search.setAccessibleName("Search the settings")
@@ -84,9 +68,7 @@ class SettingsDialog(QDialog):
         self.place.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.said = QLabel()
         self.said.setObjectName("dim")
-        self.nothing = QLabel("No setting has these words.")
-        self.nothing.setObjectName("dim")
-        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.list = SettingsList(theme)
         self.discard = QPushButton("Undo all")
         self.leave = QPushButton("Close")
         self.review_button = QPushButton("Review changes…")
@@ -113,12 +95,7 @@ class SettingsDialog(QDialog):
         middle = QHBoxLayout()
         middle.setSpacing(0)
         middle.addWidget(self.sections)
-        self.area = QScrollArea()
-        self.area.setObjectName("settings")
-        self.area.setWidgetResizable(True)
-        self.area.setFrameShape(QFrame.Shape.NoFrame)
-        self.area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        middle.addWidget(self.area, 1)
+        middle.addWidget(self.list, 1)
         column.addLayout(middle, 1)
         foot = QHBoxLayout()
         foot.setContentsMargins(16, 10, 16, 12)
@@ -143,8 +120,11 @@ class SettingsDialog(QDialog):
         self._checks.setSingleShot(True)
         self._checks.setInterval(_CHECK_MS)
         self._checks.timeout.connect(self._check)
-        self.search.textChanged.connect(self._filter)
-        self.sections.currentRowChanged.connect(lambda _row: self._filter(self.search.text()))
+        self.list.edited.connect(self._edited)
+        self.list.secret_given.connect(self._store_secret)
+        self.list.completed.connect(self._all_there)
+        self.search.textChanged.connect(lambda _text: self._filter())
+        self.sections.currentRowChanged.connect(lambda _row: self._filter())
         self.discard.clicked.connect(self._undo_all)
         self.leave.clicked.connect(self.close)
         self.review_button.clicked.connect(self.look_over)
@@ -163,13 +143,7 @@ class SettingsDialog(QDialog):
     def _have(self, found: SettingsModel) -> None:
         if not self._here:
             return
-        typed = {key: row.asked() for key, row in self.rows.items() if row.is_changed}
-        self._show_rows(found)
-        for key, value in typed.items():
-            row = self.rows.get(key)
-            if row is not None and row.field is not None:
-                row.field.show_value(row.setting.default if value is None else value)
-                row.field.changed.emit()
+        self._typed = {key: row.asked() for key, row in self.rows.items() if row.is_changed}
         self.place.setText(found.file)
         if found.warnings:
             self.notice.say("warning", found.warnings[0], stays=True)
@@ -179,6 +153,7 @@ class SettingsDialog(QDialog):
                 "No engine runs: changes go into the file and count from its next start, which journals them.",
                 stays=True,
             )
+        self._show_rows(found)
         self._count()
 
     def _have_not(self, why: str) -> None:
@@ -187,55 +162,44 @@ class SettingsDialog(QDialog):
             self._count()
 
     def _show_rows(self, found: SettingsModel) -> None:
-        kept = self.sections.currentItem()
-        chosen = kept.data(Qt.ItemDataRole.UserRole) if kept is not None else None
-        inside = QWidget()
-        inside.setObjectName("settingsInside")
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        self.rows.clear()
-        self._groups.clear()
-        present = {setting.section for setting in found.settings}
-        names = [name for name in SECTIONS if name in present] + sorted(present - SECTIONS.keys())
+        chosen = self._chosen()
+        names = self.list.section_names(found)
         self.sections.blockSignals(True)
         self.sections.clear()
         for name in names:
-            title, about = SECTIONS.get(name, (name.replace("_", " ").capitalize(), ""))
-            item = QListWidgetItem(title)
+            item = QListWidgetItem(section_title(name))
             item.setData(Qt.ItemDataRole.UserRole, name)
             self.sections.addItem(item)
-            self._groups[name] = _heading(title, about)
-            column.addWidget(self._groups[name])
-            for setting in found.settings:
-                if setting.section == name:
-                    row = SettingRow(setting, self._theme)
-                    row.edited.connect(self._edited)
-                    row.secret_given.connect(self._store_secret)
-                    self.rows[setting.key] = row
-                    column.addWidget(row)
-        column.addWidget(self.nothing)
-        column.addStretch()
-        self.area.setWidget(inside)
-        self.sections.setCurrentRow(names.index(chosen) if chosen in names else 0)
+        first = chosen if chosen in names else names[0]
+        self.sections.setCurrentRow(names.index(first))
         self.sections.blockSignals(False)
-        self._filter(self.search.text())
+        self.list.show_settings(found, first)
 
-    def _filter(self, text: str) -> None:
-        """The chosen section; while something is searched for, whatever has the words, wherever it is."""
+    def _chosen(self) -> str | None:
         item = self.sections.currentItem()
-        chosen = item.data(Qt.ItemDataRole.UserRole) if item is not None else None
-        searching = bool(text.strip())
-        shown = set()
-        for row in self.rows.values():
-            seen = row.matches(text) if searching else row.setting.section == chosen
-            row.setVisible(seen)
-            if seen:
-                shown.add(row.setting.section)
-        for name, heading in self._groups.items():
-            heading.setVisible(name in shown)
-        self.nothing.setVisible(not shown)
-        self.area.verticalScrollBar().setValue(0)
+        return None if item is None else str(item.data(Qt.ItemDataRole.UserRole))
+
+    @property
+    def rows(self) -> dict[str, SettingRow]:
+        return self.list.rows
+
+    @property
+    def complete(self) -> bool:
+        """Whether every setting has its row."""
+        return self.list.complete
+
+    def _all_there(self) -> None:
+        for key, value in self._typed.items():
+            row = self.rows.get(key)
+            if row is not None and row.field is not None and not row.is_changed:
+                row.field.show_value(row.setting.default if value is None else value)
+                row.field.changed.emit()
+        self._typed = {}
+        self._count()
+
+    def _filter(self) -> None:
+        """The chosen section; while something is searched for, whatever has the words, wherever it is."""
+        self.list.look_for(self.search.text(), self._chosen())
 
     # ------------------------------------------------------------ changing
 
@@ -316,7 +280,7 @@ class SettingsDialog(QDialog):
             for place in range(self.sections.count()):
                 if self.sections.item(place).data(Qt.ItemDataRole.UserRole) == row.setting.section:
                     self.sections.setCurrentRow(place)
-        self.area.ensureWidgetVisible(row)
+        self.list.ensureWidgetVisible(row)
         if row.field is not None:
             row.field.editor.setFocus()
 
@@ -339,7 +303,7 @@ class SettingsDialog(QDialog):
     def _done(self, applied: AppliedModel) -> None:
         if not self._here:
             return
-        self.rows.clear()
+        self.list.rows.clear()
         self.stack.setCurrentIndex(0)
         self.notice.say("good", applied_in_words(applied, live=self._way.live))
         self.applied.emit(applied)
@@ -398,18 +362,3 @@ def applied_in_words(applied: AppliedModel, *, live: bool) -> str:
     if applied.restart:
         parts.append(f"{formats.count(len(applied.restart), 'change')} from the engine's next start")
     return f"Applied: {', '.join(parts) or 'nothing had to change'}. It is in the journal."
-
-
-def _heading(title: str, about: str) -> QWidget:
-    whole = QWidget()
-    column = QVBoxLayout(whole)
-    column.setContentsMargins(16, 14, 16, 6)
-    column.setSpacing(2)
-    name = QLabel(title)
-    name.setStyleSheet("font-size: 13pt; font-weight: 600")
-    column.addWidget(name)
-    if about:
-        words = QLabel(about)
-        words.setObjectName("dim")
-        column.addWidget(words)
-    return whole

@@ -95,6 +95,8 @@ def render_settings(theme: Theme, save: Save, settle: Settle) -> None:
     with _surroundings() as (settings, session, _loop):
         dialog = SettingsDialog(SettingsWay(session, settings), theme)
         dialog.show()
+        while not dialog.complete:
+            settle()
         dialog.place.setText("C:\\Users\\ann\\AppData\\Local\\Medulla\\config.yaml")
         settle()
         save(dialog, "settings")

@@ -43,6 +43,7 @@ def dialog(config: Path, theme: Theme, qtbot: QtBot) -> Iterator[SettingsDialog]
     settings = load_settings(config, {}, {"MEDULLA_LOG__LEVEL": "debug"})
     made = SettingsDialog(SettingsWay(session, settings), theme)
     made.show()
+    qtbot.waitUntil(lambda: made.complete, timeout=5000)
     yield made
     if made._here:
         made.throw_away()
@@ -110,7 +111,7 @@ def test_sections_and_search_show_what_is_looked_for(dialog: SettingsDialog, qtb
     assert "queue.capacity" not in seen()
     qtbot.keyClicks(dialog.search, " zzz")
     assert seen() == set()
-    assert not dialog.nothing.isHidden()
+    assert not dialog.list.nothing.isHidden()
 
 
 def test_a_wrong_value_is_said_beside_its_field_and_holds_everything_back(
@@ -149,6 +150,7 @@ def test_a_tighter_limit_is_looked_over_and_written(
     with qtbot.waitSignal(dialog.applied, timeout=5000):
         dialog.review.apply.click()
     assert "max_volume_per_order: 0.20  # lots" in config.read_text()
+    qtbot.waitUntil(lambda: dialog.complete, timeout=5000)
     assert dialog.changes() == {}
     assert dialog.rows["safety.max_volume_per_order"].field.value() == "0.20"
 

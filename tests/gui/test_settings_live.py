@@ -55,7 +55,7 @@ def opened(trader: Trader, qtbot: QtBot) -> SettingsDialog:
     qtbot.keyClick(trader.window, Qt.Key.Key_Comma, Qt.KeyboardModifier.ControlModifier)
     dialog = trader.desktop.beside.settings_dialog
     assert dialog is not None
-    wait(qtbot, lambda: dialog.rows)
+    wait(qtbot, lambda: dialog.complete)
     assert not dialog.isModal()
     return dialog
 
@@ -95,7 +95,7 @@ def test_a_loosened_limit_needs_a_reason_is_journalled_and_in_force(
     with qtbot.waitSignal(dialog.applied, timeout=PATIENCE_MS):
         dialog.review.apply.click()
     assert "1 change in force" in dialog.notice.label.text()
-    wait(qtbot, lambda: dialog.rows and dialog.rows[KEY].field.value() == "0.50")
+    wait(qtbot, lambda: dialog.complete and dialog.rows[KEY].field.value() == "0.50")
 
     [row] = rows_of(world, "LimitChanged")
     assert (row["limit"], row["old"], row["new"], row["loosens"], row["by"], row["reason"]) == (
@@ -127,7 +127,7 @@ def test_what_waits_for_a_restart_is_said_and_a_wrong_value_too(
         dialog.review.apply.click()
     assert "1 change in force, 1 change from the engine's next start" in dialog.notice.label.text()
     assert "Closes" in trader.window.top.stop_block.words.text()
-    wait(qtbot, lambda: dialog.rows and dialog.rows["queue.capacity"].setting.pending)
+    wait(qtbot, lambda: dialog.complete and dialog.rows["queue.capacity"].setting.pending)
     [row] = rows_of(world, "SettingChanged")
     assert (row["key"], row["old"], row["new"], row["by"]) == ("queue.capacity", "1000", "50", "desktop")
 
