@@ -279,7 +279,7 @@ def _say_report(report: StopReport) -> None:
     else:
         say("NOT STOPPED by this command. Act by hand, now:")
     for proof in report.proofs:
-        say(f"  {mark('!' if 'NOT' in proof else '✓')} {proof}")
+        say(f"  {mark('!' if 'NOT' in proof or 'left: ' in proof else '✓')} {proof}")
     for attempt in report.attempts:
         if not attempt.worked:
             say(f"  {mark('✗')} {attempt.way}: {attempt.detail}")

@@ -58,6 +58,11 @@ class StopStory:
             else:
                 self._by_hand.pop(what, None)
 
+    def tell(self, what: str, how: str, *, ok: bool) -> None:
+        """A step that is no proof by itself: one ticket's refusal. `what` holds a space, by which it is told from the proofs."""
+        with self._lock:
+            self._step(what, how, ok)
+
     def _step(self, what: str, how: str, ok: bool) -> None:
         step = StopStep(self._clock.now(), what, how, ok)
         self._steps.append(step)
@@ -95,7 +100,7 @@ class StopStory:
         """What an earlier run wrote of the stop that still holds. What was open then is open until it is proved now."""
         with self._lock:
             known = [StopStep(step.at, step.what, step.how, step.ok) for step in steps][-_MOST_STEPS:]
-            proofs = {step.what: step.how for step in known if step.what != LATCH}
+            proofs = {step.what: step.how for step in known if step.what != LATCH and " " not in step.what}
             self._steps = [*known, *self._steps]
             self._proofs = proofs | self._proofs
             if self._pressed is None:

@@ -165,9 +165,11 @@ class StopWork:
             tried.why = "done; the terminal does not show it yet"
         else:
             code = f"{result.retcode} " if result.retcode is not None else f"{result.code} "
-            tried.why = f"refused {code}{result.message or ''}".strip()
+            before, tried.why = tried.why, f"refused {code}{result.message or ''}".strip()
             what = "order" if is_order else "position"
-            self._core.stop.story.prove(f"{what} {ticket}", f"{what} #{ticket} {tried.why}", ok=False)
+            if tried.why == before:
+                return  # a broker that refuses for a day says the same thing all day
+            self._core.stop.story.tell(f"{what} {ticket}", f"{what} #{ticket} {tried.why}", ok=False)
 
     # ------------------------------------------------------------ what is said of it
 

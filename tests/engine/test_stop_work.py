@@ -134,6 +134,7 @@ async def test_a_refused_cancel_is_tried_a_bounded_number_of_times_and_then_a_pe
         )
         refused = next(step for step in receipt.steps if step.what == "order 10")
         assert (refused.ok, "10018" in refused.how) == (False, True)
+        assert not any(line.startswith("order #") for line in receipt.proofs), "a refusal proves nothing"
         await bench.pass_time(400.0, step=1.0)
         assert market.asked.count(("cancel", Ticket(10))) == 8
 
