@@ -13,6 +13,7 @@ import pytest
 from api.fake_control import WORD
 from typer.testing import CliRunner, Result
 
+from app.api.stop_client import StopReport, StopStepLine
 from app.cli import control
 from app.cli.console import overrides_of, run
 from app.domain.errors import ConfigurationError
@@ -206,6 +207,32 @@ def test_a_stop_says_what_is_proved(engine: EngineBeside, data_folder: Path) -> 
         ("stop", {"reason": "fire", "by": "command line", "close_positions": True})
     ]
     assert not (data_folder / "STOP").exists()
+
+
+def test_a_stop_tells_its_steps_and_what_is_not_proved_yet(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = StopReport(
+        engine_latched=True,
+        terminal_stopped=True,
+        stop_file_written=False,
+        epoch=3,
+        proofs=("latched", "orders cancelled 1/2; pending orders left: #10 refused 10018"),
+        todo=(),
+        attempts=(),
+        unproved=("orders",),
+        steps=(
+            StopStepLine("2026-11-20T12:00:00.123456+00:00", "latched: fire", True),
+            StopStepLine("2026-11-20T12:00:01.000000+00:00", "order #10 refused 10018", False),
+        ),
+    )
+    monkeypatch.setattr(control, "request_stop", lambda *_paths, **_words: report)
+    monkeypatch.setattr(control, "ask_status", lambda *_paths, **_words: None)
+    shown = ran("stop").stdout
+    assert "not proved yet: orders" in shown
+    assert "12:00:00.123 ✓ latched: fire" in shown
+    assert "12:00:01.000 ! order #10 refused 10018" in shown
+    assert "! orders cancelled 1/2" in shown
 
 
 def test_a_stop_with_no_engine_leaves_the_file_and_says_what_is_not_proved(data_folder: Path) -> None:

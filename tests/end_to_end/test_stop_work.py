@@ -48,6 +48,7 @@ def test_a_stop_that_closes_ends_flat_however_the_broker_resists(module_worlds: 
     world.hand("session", symbol="EURUSD", open=False)
     first = stop(world, "--close-positions")
     assert first["latched"]
+    assert first["steps"][0]["how"].startswith("latched: end to end")
     assert positions(world) == {*ours, foreign}, "nothing can be closed while the market is shut"
     until(lambda: len(receipt(world)["todo"]) >= 2, "what a person must do by hand")
     told = " ".join(receipt(world)["todo"])

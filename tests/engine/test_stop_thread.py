@@ -454,6 +454,12 @@ async def test_a_blocked_loop_does_not_hold_up_a_stop(tmp_path: Path) -> None:
         assert [frame["reason"] for frame in bench.channel.sent[frames:]] == ["loop hangs"]
         assert [status.state for status in bench.store.saved[saved:]] == [TradingState.HALTED]
         assert "latch on disk" in reply["proofs"]
+        assert reply["unproved"] == ["orders"], "the loop has not looked"
+        assert [(step["what"], step["ok"]) for step in reply["steps"]] == [
+            ("latch", True),
+            ("terminal", True),
+            ("disk", True),
+        ]
         result = await bench.result(waiting)
         assert result.code == "STOPPED"
         assert bench.broker.sent == []
