@@ -96,6 +96,8 @@ class BrainProcess:
         self.brain = ScriptedBrain(Manners())
         self.brain.open()
         self.flood = Flood(self.brain, seed=1)
+        self.sessions = 0
+        """How many there had been when the load began."""
 
     def do_where(self, **_: Any) -> Message:
         return {"port": self.brain.port, "public_key": self.brain.public_key, "api_key": self.brain.api_key}
@@ -110,6 +112,7 @@ class BrainProcess:
 
     def do_load(self, prefix: str, rate: float, burst: int = 0, seed: int = 1, **_: Any) -> Message:
         self.flood = Flood(self.brain, seed)
+        self.sessions = self.brain.sessions
         self.flood.begin(prefix, rate, burst)
         return {}
 
@@ -124,6 +127,11 @@ class BrainProcess:
         ids, brain = self.flood.ids, self.brain
         deadline = time.monotonic() + patience
         unanswered = self._until(lambda: [name for name in ids if not brain.acks[name]], deadline)
+        if unanswered and brain.sessions > self.sessions:
+            # They went down with the connection; a brain asks again in the next session.
+            brain.send_again(unanswered)
+            deadline += patience
+            unanswered = self._until(lambda: [name for name in ids if not brain.acks[name]], deadline)
         open_ones = self._until(
             lambda: [n for n in ids if brain.acks[n] and brain.final(n) is None and not brain.results[n]],
             deadline,

@@ -18,7 +18,7 @@ from pathlib import Path
 from app.domain.errors import MedullaError
 
 from . import stop_controls, stop_ea, stop_limits, stop_presses, stop_report, stop_restarts
-from .stop_findings import Findings, write_whole
+from .stop_findings import Findings, kept, write_whole
 from .stop_forge import Forge
 
 PARTS = ("presses", "restarts", "damage", "limits", "storms", "ea", "controls")
@@ -87,7 +87,7 @@ def steps(options: argparse.Namespace, findings: Findings, forge: Forge) -> Iter
 
 def run(options: argparse.Namespace, say: Callable[[str], None]) -> Findings:
     """All steps; what they found."""
-    findings = Findings()
+    findings = Findings() if options.add_to is None else kept(options.add_to)
     raw = options.raw / "stop-campaign.json"
     forge = Forge(options.raw)
     try:
@@ -135,6 +135,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--raw", type=Path, default=None, help="folder for raw figures and the broken steps' files"
     )
+    parser.add_argument(
+        "--add-to", type=Path, default=None, help="raw figures of other parts, to report them together"
+    )
     options = parser.parse_args(arguments)
     options.raw = options.raw or Path(tempfile.mkdtemp(prefix="stop-campaign-"))
     options.raw.mkdir(parents=True, exist_ok=True)
@@ -152,7 +155,9 @@ def main(arguments: list[str]) -> int:
             f"--seed {options.seed}",
         )
     )
-    if tuple(options.parts) != PARTS:
+    if options.add_to is not None:
+        command += " (in parts, with --parts and --add-to)"
+    elif tuple(options.parts) != PARTS:
         command += " --parts " + " ".join(options.parts)
     report = stop_report.compose(
         findings, command=command, machine=machine(), took=time.monotonic() - begun, bounds=options.bounds

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.end_to_end.harness import until
+
 from .stop_findings import Findings
 from .stop_forge import Forge
-from .stop_limits import storm
-from .stop_presses import FAILING_JOURNAL, Presser
-from .stop_restarts import damaged, restart_once
+from .stop_limits import storm_in
+from .stop_presses import FAILING_JOURNAL, Presser, running
+from .stop_restarts import damage, restart_once
 from .stop_weakened import WEAKENINGS
 from .stop_world import StopWorld
 
@@ -29,15 +31,13 @@ Part = Callable[["Bench", Findings], None]
 class Bench:
     """A terminal and a brain that all controls share; the executor is started anew for each."""
 
-    folder: Path
-    forge: Forge
     world: StopWorld
     seed: int
 
 
 def _presser(bench: Bench, findings: Findings) -> Presser:
     presser = Presser(bench.world, findings, "control", bench.seed)
-    presser.latch_patience, presser.proof_patience = 2.0, 3.5
+    presser.latch_patience, presser.proof_patience = 2.0, 6.0
     return presser
 
 
@@ -66,8 +66,18 @@ def _blocked(bench: Bench, findings: Findings) -> None:
 
 def _slow_terminal(bench: Bench, findings: Findings) -> None:
     """The terminal takes seconds over one trade; what waits behind it must hear STOPPED long before."""
+    brain = bench.world.brain
+
+    def some_wait(_chance: random.Random) -> None:
+        until(lambda: brain.ask("progress")["answered"] >= 10, "ten commands wait")
+
     _presser(bench, findings).cycle(
-        "socket", menu=False, trouble=("slow:ms=2500,times=1",), patience=1.2, under_way=1
+        "socket",
+        menu=False,
+        before_press=some_wait,
+        trouble=("slow:ms=4000,times=1",),
+        patience=1.2,
+        under_way=1,
     )
 
 
@@ -77,18 +87,14 @@ def _restarts(bench: Bench, findings: Findings) -> None:
 
 def _damage(base: str, *ways: str) -> Part:
     def part(bench: Bench, findings: Findings) -> None:
-        folder = bench.folder / f"{base} {ways[0]} {len(bench.world.without)} {'-'.join(bench.world.without)}"
-        damaged(
-            folder, bench.forge, findings, bench.seed, ways=ways, bases=(base,), without=bench.world.without
-        )
+        damage(bench.world, findings, bench.seed, ways=ways, bases=(base,))
 
     return part
 
 
 def _storm(same: bool) -> Part:
     def part(bench: Bench, findings: Findings) -> None:
-        folder = bench.folder / f"storm {'-'.join(bench.world.without)}"
-        storm(folder, bench.forge, findings, 300, same=same, without=bench.world.without)
+        storm_in(bench.world, findings, 300, same=same, bounds=100)
 
     return part
 
@@ -115,35 +121,26 @@ CONTROLS: dict[str, tuple[str, Part]] = {
     "throttle": ("a storm", _storm(same=False)),
     "throttle_latch": ("a storm", _storm(same=True)),
 }
-CHEAP = tuple(
-    name for name in CONTROLS if name not in ("throttle", "throttle_latch", "journal_agreement", "checksum")
-)
-"""Those that share one world: the short form takes these."""
 SOUND = ("slow_hand_over", "slow_terminal")
 """Controls of the controls: nothing is left out, nothing may be noticed."""
 
 
-def controls(
-    folder: Path, forge: Forge, findings: Findings, seed: int, names: tuple[str, ...] = tuple(CONTROLS)
-) -> None:
-    """Run each; what was noticed goes into the figures, what went unnoticed is a failed check."""
+def controls(folder: Path, forge: Forge, findings: Findings, seed: int) -> None:
+    """All of them, in one world."""
     missing = set(WEAKENINGS) - set(CONTROLS)
     findings.check("controls", "every safeguard has a control", not missing, missing)
-    folder.mkdir(parents=True, exist_ok=True)
-    world = StopWorld(folder / "shared", forge)
-    world.block_seconds = 1.2
-    bench = Bench(folder, forge, world, seed)
-    table = findings.figures.setdefault("controls", [])
-    try:
-        world.start_all(terminal_settings={"answer_timeout": 5.0})
-        for name in names:
-            where, part = CONTROLS[name]
-            noticed = _run(bench, name, part)
-            table.append([name, WEAKENINGS[name].says, where, noticed])
-            wanted = name not in SOUND
-            findings.check("controls", name, bool(noticed) is wanted, noticed or "nothing was noticed")
-    finally:
-        world.close()
+    with running(folder, forge, "controls", block_seconds=1.2) as world:
+        for name in CONTROLS:
+            control(world, findings, name, seed)
+
+
+def control(world: StopWorld, findings: Findings, name: str, seed: int) -> None:
+    """What was noticed goes into the figures; what went unnoticed is a failed check."""
+    where, part = CONTROLS[name]
+    noticed = _run(Bench(world, seed), name, part)
+    findings.figures.setdefault("controls", []).append([name, WEAKENINGS[name].says, where, noticed])
+    findings.check("controls", name, bool(noticed) is (name not in SOUND), noticed or "nothing was noticed")
+    world.without = ()
 
 
 def _run(bench: Bench, name: str, part: Part) -> str:
@@ -170,6 +167,7 @@ def _fresh(world: StopWorld) -> None:
         _start(world)
         world.settle()
     world.without = left_out
+    world.configure(terminal_settings={"answer_timeout": 10.0})
     world.brain.ask("forget")
     _start(world)
     world.settle()

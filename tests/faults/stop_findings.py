@@ -116,6 +116,16 @@ class Findings:
         write_whole(path, json.dumps(content, indent=1, default=str) + "\n")
 
 
+def kept(path: Path) -> Findings:
+    """What `keep` has written. Raises OSError, ValueError, KeyError, TypeError."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Findings(
+        [Press(**press) for press in content["presses"]],
+        [Check(**one) for one in content["checks"]],
+        content["figures"],
+    )
+
+
 def write_whole(path: Path, text: str) -> None:
     """A reader sees the old or the new content, never a part."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")

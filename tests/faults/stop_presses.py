@@ -51,8 +51,8 @@ class Presser:
         self.world = world
         self.findings = findings
         self.scene = scene
-        self.latch_patience = 5.0
-        self.proof_patience = 8.0
+        self.latch_patience = 20.0
+        self.proof_patience = 20.0
         self._seed = seed
 
     def cycle(
@@ -64,7 +64,7 @@ class Presser:
         before_press: Callable[[random.Random], None] = lambda _chance: None,
         longest: float = 0.35,
         trouble: tuple[str, ...] = (),
-        patience: float = 15.0,
+        patience: float = 60.0,
         under_way: int = 0,
     ) -> Press:
         """Load, one stop, its proof, reset and resume; trading is active again when this returns. Raises AssertionError.
@@ -292,16 +292,22 @@ def loop_blocked(
 ) -> None:
     """The engine's event loop stands still for `seconds`: asleep, or computing without a pause."""
     with running(folder, forge, "blocked loop", block_seconds=seconds) as world:
-        presser = Presser(world, findings, f"loop blocked for {seconds:.0f} s", seed)
+        block_loop(world, findings, count, seed)
 
-        def block(chance: random.Random) -> None:
-            world.executor.signal(chance.choice((signal.SIGUSR1, signal.SIGUSR2)))
-            threading.Event().wait(chance.uniform(0.05, seconds / 3))
 
-        for number in range(count):
-            press = presser.cycle(("socket", "stop file")[number % 2], menu=False, before_press=block)
-            if not any(note.kind == FREE for note in world.notes):
-                press.failures.append("the loop was not blocked")
+def block_loop(world: StopWorld, findings: Findings, count: int, seed: int) -> None:
+    """By the socket and the stop file in turn: the ways that do not need the loop."""
+    seconds = world.block_seconds
+    presser = Presser(world, findings, f"loop blocked for {seconds:.0f} s", seed)
+
+    def block(chance: random.Random) -> None:
+        world.executor.signal(chance.choice((signal.SIGUSR1, signal.SIGUSR2)))
+        threading.Event().wait(chance.uniform(0.05, seconds / 3))
+
+    for number in range(count):
+        press = presser.cycle(("socket", "stop file")[number % 2], menu=False, before_press=block)
+        if not any(note.kind == FREE for note in world.notes):
+            press.failures.append("the loop was not blocked")
 
 
 def window_blocked(folder: Path, forge: Forge, findings: Findings, count: int, seed: int) -> None:
@@ -329,41 +335,44 @@ def window_blocked(folder: Path, forge: Forge, findings: Findings, count: int, s
 def engine_frozen(folder: Path, forge: Forge, findings: Findings, count: int, seed: int) -> None:
     """SIGSTOP: no thread of the engine runs. The press goes to the terminal by itself, and into the stop file."""
     with running(folder, forge, "frozen engine") as world:
-        settings = load_settings(world.config, {}, clean_environment(world.folder))
-        for _ in range(count):
-            number = len(findings.presses)
-            chance = random.Random(f"{seed} {number}")
-            press = Press(number, "engine frozen", "stop client", [])
-            findings.presses.append(press)
-            world.forget()
-            world.brain.ask("load", prefix=f"c{number}", rate=RATE, seed=number)
-            threading.Event().wait(chance.uniform(0.03, 0.3))
-            world.executor.freeze()
-            pressed, report = world.press(
-                f"campaign {number}", lambda why, closing, wait: stop_terminal(settings, why, closing, wait)
-            )
-            if not (report.terminal_stopped and report.stop_file_written) or report.engine_latched:
-                press.failures.append(f"proved: {report.proofs}")
-            stopped = world.stopped_after(pressed)
-            press.to_terminal = None if stopped is None else stopped.at - pressed
-            press.to_proof = time.monotonic() - pressed if report.terminal_stopped else None
-            thawed = time.monotonic()
-            world.executor.thaw()
-            latch = world.latched_after(thawed)
-            if latch is None or stopped is None:
-                press.failures.append(
-                    "not latched after the thaw" if stopped else "not stopped at the terminal"
-                )
-            else:
-                findings.figures.setdefault("thaw_to_latch", []).append(latch.after - thawed)
-                rest = world.brain.ask("rest", patience=15)
-                press.offered, press.ends = rest["sent"], rest["ends"]
-                world.take()
-                judge(press, world.notes, world.wire, latch, stopped.at)
-            if world.state() != "HALTED":
-                press.failures.append(f"{world.state()} after the thaw")
-            world.settle()
-            world.brain.ask("forget")
+        freeze_engine(world, findings, count, seed)
+
+
+def freeze_engine(world: StopWorld, findings: Findings, count: int, seed: int) -> None:
+    """Freeze, press, look at the terminal, thaw, look at the engine."""
+    settings = load_settings(world.config, {}, clean_environment(world.folder))
+    for _ in range(count):
+        number = len(findings.presses)
+        chance = random.Random(f"{seed} {number}")
+        press = Press(number, "engine frozen", "stop client", [])
+        findings.presses.append(press)
+        world.forget()
+        world.brain.ask("load", prefix=f"c{number}", rate=RATE, seed=number)
+        threading.Event().wait(chance.uniform(0.03, 0.3))
+        world.executor.freeze()
+        pressed, report = world.press(
+            f"campaign {number}", lambda why, closing, wait: stop_terminal(settings, why, closing, wait)
+        )
+        if not (report.terminal_stopped and report.stop_file_written) or report.engine_latched:
+            press.failures.append(f"proved: {report.proofs}")
+        stopped = world.stopped_after(pressed, 20)
+        press.to_terminal = None if stopped is None else stopped.at - pressed
+        press.to_proof = time.monotonic() - pressed if report.terminal_stopped else None
+        thawed = time.monotonic()
+        world.executor.thaw()
+        latch = world.latched_after(thawed, 20)
+        if latch is None or stopped is None:
+            press.failures.append("not latched after the thaw" if stopped else "not stopped at the terminal")
+        else:
+            findings.figures.setdefault("thaw_to_latch", []).append(latch.after - thawed)
+            rest = world.brain.ask("rest", patience=60)
+            press.offered, press.ends = rest["sent"], rest["ends"]
+            world.take()
+            judge(press, world.notes, world.wire, latch, stopped.at)
+        if world.state() != "HALTED":
+            press.failures.append(f"{world.state()} after the thaw")
+        world.settle()
+        world.brain.ask("forget")
 
 
 def limit_tripped(folder: Path, forge: Forge, findings: Findings, count: int, seed: int) -> None:
@@ -378,10 +387,12 @@ def limit_tripped(folder: Path, forge: Forge, findings: Findings, count: int, se
             world.brain.ask("load", prefix=f"c{number}", rate=RATE, seed=number)
             threading.Event().wait(random.Random(f"{seed} {number}").uniform(0.03, 0.2))
             world.add_faults(press.faults)
-            heard = float(world.brain.ask("alert", code="CONSECUTIVE_FAILURES")["heard"])
+            heard = float(world.brain.ask("alert", code="CONSECUTIVE_FAILURES", patience=60)["heard"])
             threading.Event().wait(0.1)
-            rest = world.brain.ask("rest", patience=15)
+            rest = world.brain.ask("rest", patience=60)
             press.offered, press.ends = rest["sent"], rest["ends"]
+            if rest["unanswered"] or rest["open_count"]:
+                press.failures.append(f"{rest['unanswered']} unanswered, {rest['open_count']} without an end")
             world.take()
             entries = [n for n in world.notes if n.kind == SENT and n.words in ("open", "place")]
             press.sent_before = sum(1 for n in entries if n.after <= heard)

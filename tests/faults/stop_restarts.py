@@ -255,25 +255,35 @@ def damaged(
 ) -> None:
     """Each damage to a latch that says ACTIVE and to one that says HALTED; the next start must be HALTED."""
     with running(folder, forge, "damage", without=without) as world:
-        kept = world.folder / "kept"
+        damage(world, findings, seed, ways=ways, bases=bases)
+
+
+def damage(
+    world: StopWorld, findings: Findings, seed: int, *, ways: tuple[str, ...], bases: tuple[str, ...]
+) -> None:
+    """In a world that trades; its executor is dead afterwards."""
+    kept = world.folder / "kept"
+    shutil.rmtree(kept, ignore_errors=True)
+    world.executor.end()
+    _keep(world.folder, kept / "first")
+    world.start_executor()
+    world.press("first story")
+    world.settle()
+    if "ACTIVE" in bases:
         world.executor.end()
-        _keep(world.folder, kept / "first")
-        world.start_executor()
-        world.press("first story")
-        world.settle()
-        if "ACTIVE" in bases:
-            world.executor.end()
-            _keep(world.folder, kept / "ACTIVE")
+        _keep(world.folder, kept / "ACTIVE")
+        if "HALTED" in bases:
             world.start_executor()
+    if "HALTED" in bases:
         world.press("second story")
         until(lambda: world.state() == "HALTED", "halted")
         world.executor.end()
         _keep(world.folder, kept / "HALTED")
-        for base in bases:
-            for way in ways:
-                _bring_back(kept / base, world.folder)
-                WAYS[way](world.folder / "latch.json", random.Random(f"{seed} {way}"))
-                findings.check(DAMAGE, f"{base}, {way}", *_starts_halted(world))
+    for base in bases:
+        for way in ways:
+            _bring_back(kept / base, world.folder)
+            WAYS[way](world.folder / "latch.json", random.Random(f"{seed} {way}"))
+            findings.check(DAMAGE, f"{base}, {way}", *_starts_halted(world))
 
 
 def _starts_halted(world: StopWorld) -> tuple[bool, str]:

@@ -10,24 +10,29 @@ from pathlib import Path
 
 import pytest
 
-from . import stop_controls, stop_ea, stop_limits, stop_presses, stop_restarts
+from . import stop_campaign, stop_controls, stop_ea, stop_limits, stop_presses, stop_restarts
 from .stop_campaign import main
 from .stop_findings import Check, Findings, Press, percentile, spread
 from .stop_forge import Forge
 from .stop_presses import FAILING_JOURNAL, WAYS, Presser, judge, running
 from .stop_report import compose, too_slow
 from .stop_tape import LATCHED, SENT, Note, TapeReader, TapeWriter
-from .stop_world import WireNote
+from .stop_world import StopWorld, WireNote
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]
 SEED = 7
 
 
 @pytest.fixture(scope="module")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
-    made = Forge(tmp_path_factory.mktemp("forge"))
-    yield made
-    made.close()
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StopWorld]:
+    """One terminal and one brain for all of it; executors come and go."""
+    folder = tmp_path_factory.mktemp("stops")
+    forge = Forge(folder)
+    try:
+        with running(folder, forge, "world", queue={"capacity": 200}, block_seconds=1.2) as made:
+            yield made
+    finally:
+        forge.close()
 
 
 def held(findings: Findings) -> None:
@@ -36,44 +41,42 @@ def held(findings: Findings) -> None:
     assert too_slow(findings, 10, at="p50") == []
 
 
-def test_stops_through_every_way_in_while_commands_pour_in(tmp_path: Path, forge: Forge) -> None:
+def test_stops_through_every_way_in_while_commands_pour_in(world: StopWorld) -> None:
     findings = Findings()
-    with running(tmp_path, forge, "load", queue={"capacity": 200}) as world:
-        presser = Presser(world, findings, "load", SEED)
-        for way in (*WAYS, FAILING_JOURNAL):
-            presser.cycle(way)
+    presser = Presser(world, findings, "load", SEED)
+    for way in (*WAYS, FAILING_JOURNAL):
+        presser.cycle(way)
     held(findings)
     assert len(findings.presses) == len(WAYS) + 1
     assert sum(press.offered for press in findings.presses) > 100
     assert sum(press.sent_before for press in findings.presses) > 0
 
 
-def test_a_blocked_loop_and_a_frozen_engine(tmp_path: Path, forge: Forge) -> None:
+def test_a_blocked_loop(world: StopWorld) -> None:
     findings = Findings()
-    stop_presses.loop_blocked(tmp_path, forge, findings, 1, SEED, seconds=1.5)
-    stop_presses.engine_frozen(tmp_path, forge, findings, 1, SEED)
+    stop_presses.block_loop(world, findings, 1, SEED)
     held(findings)
 
 
-def test_restarts_and_damaged_latches(tmp_path: Path, forge: Forge) -> None:
+def test_a_frozen_engine(world: StopWorld) -> None:
     findings = Findings()
-    stop_restarts.restarted(tmp_path, forge, findings, 3, SEED)
-    ways = (
-        "cut in the middle",
-        "a bit flipped",
-        "missing with its marker",
-        "ACTIVE by hand, checksum made to fit",
-    )
-    stop_restarts.damaged(tmp_path, forge, findings, SEED, ways=ways, bases=("ACTIVE",))
+    stop_presses.freeze_engine(world, findings, 1, SEED)
+    held(findings)
+
+
+def test_restarts_in_the_halted_state(world: StopWorld) -> None:
+    findings = Findings()
+    for number, how in enumerate(("kill -9 at the latch", "kill -9", "ended in good order")):
+        stop_restarts.restart_once(world, findings, number, how, SEED)
+    held(findings)
+
+
+def test_damaged_latches(world: StopWorld) -> None:
+    findings = Findings()
+    ways = ("cut in the middle", "a bit flipped", "missing with its marker")
+    stop_restarts.damage(world, findings, SEED, ways=ways, bases=("ACTIVE",))
     held(findings)
     assert len(findings.of(stop_restarts.DAMAGE)) == len(ways)
-
-
-def test_limits_at_their_edges_and_a_storm(tmp_path: Path, forge: Forge) -> None:
-    findings = Findings()
-    stop_limits.edges(tmp_path, forge, findings, names=("max_volume_per_symbol 0.50",))
-    stop_limits.storm(tmp_path, forge, findings, 500, same=True)
-    held(findings)
 
 
 def test_the_expert_advisor_alone(tmp_path: Path) -> None:
@@ -82,11 +85,19 @@ def test_the_expert_advisor_alone(tmp_path: Path) -> None:
     held(findings)
 
 
-@pytest.mark.parametrize("name", ["latch_check_before_send", "drain", "durable_latch", "stop_thread"])
-def test_a_safeguard_left_out_is_noticed(tmp_path: Path, forge: Forge, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["latch_check_before_send", "drain", "durable_latch", "stop_thread", "throttle"]
+)
+def test_a_safeguard_left_out_is_noticed(world: StopWorld, name: str) -> None:
     findings = Findings()
-    stop_controls.controls(tmp_path, forge, findings, SEED, (name,))
+    stop_controls.control(world, findings, name, SEED)
     assert findings.failures() == []
+
+
+def test_a_storm_ends_at_the_cap(world: StopWorld) -> None:
+    findings = Findings()
+    stop_limits.storm_in(world, findings, 300, same=True, bounds=10)
+    held(findings)
 
 
 # ------------------------------------------------------------------ the campaign's own parts
@@ -176,7 +187,13 @@ def test_a_step_that_breaks_is_written_down_and_the_report_is_made(
     def broken(*_: object, **__: object) -> None:
         raise AssertionError("no terminal")
 
+    class NoForge:
+        def __init__(self, _folder: Path) -> None: ...
+
+        def close(self) -> None: ...
+
     monkeypatch.setattr(stop_restarts, "damaged", broken)
+    monkeypatch.setattr(stop_campaign, "Forge", NoForge)
     report = tmp_path / "report.md"
     done = main(["--parts", "damage", "--raw", str(tmp_path / "raw"), "--report", str(report)])
     assert done == 1
