@@ -13,7 +13,10 @@ from end_to_end.harness import Process
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from app.gui.screenshots import StillWindow
+from app.gui.side_windows import SideWindows
 from app.gui.wizard import SetupWizard, wanted_at_start
+from app.gui.wizard_page import WizardDoors
 from app.protocol.pairing import Pairing, encode, fingerprint
 from app.settings import load_settings
 from app.settings.presets import CONSERVATIVE, PRESET_KEYS, STANDARD
@@ -312,6 +315,55 @@ def test_the_drill_without_a_try_out_says_so(first_start: FirstStart, qtbot: QtB
     qtbot.mousePress(wizard.drill.block.button, Qt.MouseButton.LeftButton)
     assert wizard.drill.done == set()
     assert "nothing to stop" in wizard.drill.said.text.text()
+
+
+def test_it_opens_by_itself_while_nothing_is_configured(
+    first_start: FirstStart, still: StillWindow, qtbot: QtBot
+) -> None:
+    world = first_start.world()
+
+    def beside(doors: WizardDoors | None) -> SideWindows:
+        return SideWindows(
+            still.window,
+            first_start.session,
+            first_start.theme,
+            settings=world.settings,
+            program=world.program,
+            options=world.options,
+            state_file=world.state_file,
+            loop=world.loop,
+            now=world.now,
+            doors=doors,
+        )
+
+    guest = beside(None)
+    guest.begin()
+    assert guest.wizard is None
+    made = beside(world.doors)
+    made.begin()
+    assert made.wizard is not None
+    assert made.wizard.isVisible()
+    assert not made.wizard.isModal()
+    first = made.wizard
+    made.open_wizard()
+    assert made.wizard is first
+    still.window.setup_wanted.connect(made.open_wizard)
+    still.window.settings_wanted.connect(made.open_settings)
+    texts = {
+        action.text(): action for menu in still.window.menus.actions() for action in menu.menu().actions()
+    }
+    texts["Settings…\tCtrl+,"].trigger()
+    assert made.settings_dialog is not None
+    made.close()
+    wait(qtbot, lambda: made.wizard is None and made.settings_dialog is None)
+    texts["First start…"].trigger()
+    assert made.wizard is not None
+    made.wizard.quiet.setChecked(True)
+    made.close()
+    wait(qtbot, lambda: made.wizard is None)
+    again = beside(world.doors)
+    again.begin()
+    assert again.wizard is None
 
 
 @pytest.mark.parametrize("preset", [CONSERVATIVE, STANDARD])
