@@ -63,14 +63,14 @@ class Theme(QObject):
         else:
             dark = self._choice == DARK_CHOICE
         self.tones = DARK if dark else LIGHT
-        self._app.setPalette(_palette(self.tones))
+        self._app.setPalette(palette_of(self.tones))
         sheet = _sheet(self.tones)
         if self._app.styleSheet() != sheet:
             self._app.setStyleSheet(sheet)
         self.changed.emit()
 
 
-def _palette(tones: Tones) -> QPalette:
+def palette_of(tones: Tones) -> QPalette:
     palette = QPalette()
     roles = QPalette.ColorRole
     for role, colour in (

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QApplication
 
-from app.api.schemas import LinkModel
+from app.api.schemas import LinkModel, SnapshotModel
 from app.gui import canned, tones, words
+from app.gui.rows import LazyRow, RowMaker
+from app.gui.theme import palette_of
 from app.gui.tones import DARK, LIGHT, Tone, Tones, contrast
+from app.gui.trade_columns import POSITIONS, PositionFacts
 
 ENOUGH = 4.5
 
@@ -24,6 +29,55 @@ def test_a_selected_row_can_be_read(look: Tones, tone: Tone) -> None:
     assert contrast(look.of(tone), look.chosen) >= ENOUGH
 
 
+@pytest.mark.parametrize("share", [1.0, 2 / 3, 1 / 3])
+@pytest.mark.parametrize("rises", [True, False], ids=["up", "down"])
+@pytest.mark.parametrize("tone", [Tone.PLAIN, Tone.UP, Tone.DOWN])
+@pytest.mark.parametrize("ground", ["panel", "row"])
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=["light", "dark"])
+def test_a_value_that_is_lit_can_be_read(
+    look: Tones, ground: str, tone: Tone, rises: bool, share: float
+) -> None:
+    assert contrast(look.of(tone), look.lit(getattr(look, ground), rises=rises, share=share)) >= ENOUGH
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=["light", "dark"])
+def test_every_pair_that_qt_itself_draws_can_be_read(qapp: QApplication, look: Tones) -> None:
+    """Fields, buttons, menus, tool tips, hints in empty fields, what is switched off, and what is selected in a field."""
+    palette = palette_of(look)
+    roles, groups = QPalette.ColorRole, QPalette.ColorGroup
+    pairs = [
+        (text, ground)
+        for text, grounds in (
+            (roles.WindowText, (roles.Window, roles.Base)),
+            (roles.Text, (roles.Base, roles.AlternateBase)),
+            (roles.ButtonText, (roles.Button, roles.Window)),
+            (roles.PlaceholderText, (roles.Base, roles.Window)),
+            (roles.ToolTipText, (roles.ToolTipBase,)),
+            (roles.HighlightedText, (roles.Highlight,)),
+            (roles.Link, (roles.Window, roles.Base)),
+        )
+        for ground in grounds
+    ]
+    for group in (groups.Active, groups.Inactive, groups.Disabled):
+        for text, ground in pairs:
+            colours = [palette.color(group, role).name() for role in (text, ground)]
+            assert contrast(*colours) >= ENOUGH, (group, text, ground, colours)
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=["light", "dark"])
+def test_the_curves_stand_out_from_their_ground(look: Tones) -> None:
+    """Lines and bars: 3:1 (WCAG 2.1, 1.4.11)."""
+    for colour in (look.accent, look.warn, look.down):
+        assert contrast(colour, look.panel) >= 3.0
+
+
+def test_profit_and_loss_differ_without_colour(qapp: QApplication) -> None:
+    picture = canned.connected()
+    profits = [row.cells[9] for row in position_rows(picture)]
+    assert {cell.text[0] for cell in profits if cell.tone is Tone.UP} == {"+"}
+    assert {cell.text[0] for cell in profits if cell.tone is Tone.DOWN} == {"−"}
+
+
 @pytest.mark.parametrize(
     ("text", "ground"),
     [
@@ -35,6 +89,11 @@ def test_a_selected_row_can_be_read(look: Tones, tone: Tone) -> None:
 )
 def test_the_stop_can_be_read(text: str, ground: str) -> None:
     assert contrast(text, ground) >= ENOUGH
+
+
+def position_rows(picture: SnapshotModel) -> list[LazyRow]:
+    maker = RowMaker(POSITIONS, PositionFacts)
+    return [maker.row(row.ticket, row, 5, "1 m", None, None) for row in picture.positions]
 
 
 def test_known_ratios() -> None:
