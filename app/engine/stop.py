@@ -26,7 +26,7 @@ from app.engine.ports import Clock, LatchStore
 from app.engine.snapshots import StopReceipt
 from app.engine.stop_file import something_at, stop_file_words
 from app.engine.stop_socket import StopSocket
-from app.engine.stop_story import CANCEL_BY_HAND, DISK, ORDERS, TERMINAL, StopStory
+from app.engine.stop_story import CANCEL_BY_HAND, DISK, ENGINE, ORDERS, TERMINAL, StopStory
 
 _TICK = 0.02
 """Seconds between looks at the stop file."""
@@ -90,6 +90,7 @@ class StopThread:
         self._receipt_lock = threading.Lock()
         self.story = StopStory(clock)
         self._last: StopOrder | None = None
+        self._undelivered: StopOrder | None = None
         self._file_seen = False
         self._warm_at = 0.0
         self._thread = threading.Thread(target=self._run, name="medulla-stop", daemon=True)
@@ -144,6 +145,14 @@ class StopThread:
                 if self._unproved is None:
                     self._unproved = StopOrder(status.reason, status.by, False, self._clock.monotonic())
             self._wake()
+
+    def undelivered(self) -> StopOrder | None:
+        """A press that came before the engine's loop ran, for the engine to carry out now; once."""
+        with self._receipt_lock:
+            order, self._undelivered = self._undelivered, None
+        if order is not None:
+            self.story.drop(ENGINE)
+        return order
 
     def save(self) -> Future[None]:
         """Write the latch as it stands to its store, in this thread; the future tells when it is durable."""
@@ -233,8 +242,13 @@ class StopThread:
         try:
             self._on_stopped(order)
         except RuntimeError:
+            with self._receipt_lock:
+                closing = order.close_positions or (
+                    self._undelivered is not None and self._undelivered.close_positions
+                )
+                self._undelivered = replace(order, close_positions=closing)
             self.story.prove(
-                "engine", "the engine's loop is gone; the latch holds", ok=False, by_hand=BY_HAND
+                ENGINE, "the engine's loop does not run; the latch holds", ok=False, by_hand=BY_HAND
             )
 
     def _send_frame(self, order: StopOrder) -> None:

@@ -16,7 +16,8 @@ from app.engine.snapshots import StopReceipt, StopStep
 PROOF_PATIENCE = 2.0
 """Seconds after a press; what is not proved by then is told to a person as work by hand."""
 _MOST_STEPS = 400
-LATCH, TERMINAL, DISK, QUEUE, ORDERS, POSITIONS = "latch", "terminal", "disk", "queue", "orders", "positions"
+LATCH, TERMINAL, DISK, ENGINE = "latch", "terminal", "disk", "engine"
+QUEUE, ORDERS, POSITIONS = "queue", "orders", "positions"
 
 CANCEL_BY_HAND = ("cancel Medulla's pending orders in the terminal or by your broker's phone",)
 
@@ -57,6 +58,12 @@ class StopStory:
                 self._by_hand[what] = tuple(by_hand)
             else:
                 self._by_hand.pop(what, None)
+
+    def drop(self, what: str) -> None:
+        """It is no longer so, and nothing is left to prove of it."""
+        with self._lock:
+            self._proofs.pop(what, None)
+            self._by_hand.pop(what, None)
 
     def tell(self, what: str, how: str, *, ok: bool) -> None:
         """A step that is no proof by itself: one ticket's refusal. `what` holds a space, by which it is told from the proofs."""

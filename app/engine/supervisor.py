@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from app.domain.commands import CancelOrder, CloseAll, ClosePosition
+from app.domain.commands import Action, CancelOrder, CloseAll, ClosePosition
 from app.domain.errors import JournalFailed
 from app.domain.events import StopStepTaken, TradingStateChanged
 from app.domain.limits import OnBrainLost
-from app.domain.results import CommandResult
+from app.domain.results import CommandResult, Outcome
 from app.domain.trading_state import Actor, TradingState
 from app.domain.watchdog_rules import WatchLimits
 from app.engine.brain_side import BrainSide
@@ -99,6 +99,9 @@ class Engine:
             core.keeper.spawn("backups", self._backups(core.options.backup_folder))
         if core.link is not None:
             core.keeper.spawn("brain link", self._run_brain())
+        early = core.stop.undelivered()
+        if early is not None:
+            self._after_stop(early)
 
     async def _run_brain(self) -> None:
         """The brain's link opens once the terminal is reconciled: what comes before could only be turned away."""
@@ -253,11 +256,25 @@ class Engine:
         """What the operator chose for this case; by default nothing: a network blip must not realise losses."""
         core = self._core
         choice = core.gate.limits.on_brain_lost
-        try:
-            if choice in (OnBrainLost.CANCEL_ORDERS, OnBrainLost.CLOSE_ALL):
-                for ticket in tuple(core.book.orders):
-                    await self.operator.operate(CancelOrder(ticket), by="brain lost")
-            if choice is OnBrainLost.CLOSE_ALL:
-                await self.operator.operate(CloseAll(), by="brain lost")
-        except (Refused, TimeoutError) as fault:
-            core.alarm("critical", "BRAIN_LOST", f"could not {choice.value.replace('_', ' ')}: {fault}")
+        acts: list[Action] = []
+        if choice in (OnBrainLost.CANCEL_ORDERS, OnBrainLost.CLOSE_ALL):
+            acts += [CancelOrder(ticket) for ticket in core.book.orders]
+        if choice is OnBrainLost.CLOSE_ALL:
+            acts.append(CloseAll())
+        failed = []
+        for act in acts:
+            # One that fails keeps none of the others from being tried.
+            try:
+                result = await self.operator.operate(act, by="brain lost")
+            except (Refused, TimeoutError) as fault:
+                failed.append(str(fault) or "no answer in time")
+                continue
+            if result.outcome is not Outcome.EXECUTED:
+                failed.append(result.message or result.code or result.outcome.value)
+        if failed:
+            core.alarm(
+                "critical",
+                "BRAIN_LOST_UNDONE",
+                f"the brain is lost and {len(failed)} of {len(acts)} orders to {choice.value.replace('_', ' ')} failed: "
+                f"{'; '.join(failed[:3])}. Look at the account and act by hand",
+            )

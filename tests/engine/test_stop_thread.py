@@ -140,7 +140,7 @@ def test_without_the_engines_loop_the_stop_is_carried_out_all_the_same(room: Roo
     room.done()
     receipt = room.thread.receipt()
     assert receipt is not None
-    assert "the engine's loop is gone; the latch holds" in receipt.proofs
+    assert "the engine's loop does not run; the latch holds" in receipt.proofs
     assert room.channel.sent
     assert room.store.saved
 

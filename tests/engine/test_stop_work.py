@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -292,3 +293,26 @@ async def test_a_journal_that_fails_leaves_the_rest_to_a_person(tmp_path: Path) 
         receipt = await press(bench, 3.0)
         assert market.asked == []
         assert "the journal cannot be written" in receipt.todo[0]
+
+
+async def test_a_stop_file_from_before_the_start_is_carried_out_whole(tmp_path: Path) -> None:
+    (tmp_path / "STOP").write_text('{"reason": "flat, please", "close_positions": true}', encoding="utf-8")
+    broker = FakeBroker()
+    broker.orders, broker.positions = [order(9)], [position(107)]
+    bench = Bench(tmp_path, broker=broker)
+    bench.core.gate.strategies.own(None, Ticket(9), Ticket(107))
+    market = Market(broker)
+    bench.stop.start()
+    while bench.core.latch.state is not TradingState.HALTED:
+        await asyncio.wrap_future(bench.stop.save())
+    await asyncio.wrap_future(bench.stop.save())
+    await bench.engine.start()
+    try:
+        await bench.until(lambda: bench.core.ready)
+        receipt = await later(bench, 3.0)
+        assert market.asked == [("cancel", Ticket(9)), ("close", Ticket(107))]
+        assert receipt.todo == ()
+        assert not any("loop" in line for line in receipt.proofs)
+        assert "queue drained: 0" in receipt.proofs
+    finally:
+        await bench.close()
