@@ -274,10 +274,13 @@ def _engine(
         alert_sender=sender,
     )
     core_holder.append(core)
-    return Engine(
+    engine = Engine(
         core,
         new_word=lambda: secrets.choice(_WORDS),
         new_id=lambda: secrets.token_hex(8),
         watch=settings.watchdogs.limits(),
         uptime=clock.uptime,
     )
+    if link is not None:
+        link.on_round_trip = engine.brain.measured
+    return engine

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from datetime import datetime
 
 from websockets.exceptions import ConnectionClosed
@@ -37,7 +38,10 @@ class BrainSession:
         rules: inbound.ReadingRules,
         clock: Clock,
         listener: BrainListener,
+        on_round_trip: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
+        """`on_round_trip`: told of every ping's way there and back, seconds."""
+        self._on_round_trip = on_round_trip
         self._connection = connection
         self._options = options
         self._rules = rules
@@ -173,6 +177,7 @@ class BrainSession:
             except ConnectionClosed:
                 return
             self._brain_clock.round_trip(round_trip)
+            self._on_round_trip(round_trip)
             if self._welcome is None:
                 self.last_heard = self._clock.monotonic()
             if written and not self._acknowledges():

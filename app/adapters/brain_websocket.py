@@ -62,6 +62,8 @@ class WebSocketBrainLink:
         self._connecting = False
         self._last_heard: float | None = None
         self._reported: Failure | None = None
+        self.on_round_trip: Callable[[float], None] = lambda _seconds: None
+        """Told of every ping's way to the brain and back; set before `run`."""
 
     @property
     def state(self) -> LinkState:
@@ -122,7 +124,9 @@ class WebSocketBrainLink:
             return describe_failure(fault, self._clock.now()), None
         finally:
             self._connecting = False
-        session = BrainSession(connection, self._options, self._rules, self._clock, listener)
+        session = BrainSession(
+            connection, self._options, self._rules, self._clock, listener, self.on_round_trip
+        )
         self._session = session
         try:
             failure = await session.run()

@@ -30,6 +30,9 @@ class BrainSide:
         self.session_id = ""
         self.clock_offset: float | None = None
         """Seconds by which the brain's clock is ahead of ours, as last measured."""
+        self.round_trip: float | None = None
+        """Seconds of the last ping's way to the brain and back."""
+        self.on_round_trip: Callable[[float], None] = lambda _seconds: None
         self.before_command: Callable[[], None] = lambda: None
         """Called before a command is judged: whoever watches the clocks looks at them."""
 
@@ -103,6 +106,11 @@ class BrainSide:
         if self._silence.see(bad=True) is Turn.BEGUN:
             self._core.alarm("warning", "BRAIN_SILENT", f"nothing heard of the brain for {silent_for:.0f} s")
         self._core.bus.mark("links")
+
+    def measured(self, seconds: float) -> None:
+        """A ping came back."""
+        self.round_trip = seconds
+        self.on_round_trip(seconds)
 
     def heard_again(self) -> None:
         """It speaks. After 60 s of silence that is no fresh session yet, and so not the end of it."""

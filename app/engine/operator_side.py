@@ -324,7 +324,13 @@ class OperatorSide:
         if core.link is None:
             brain = LinkView("brain", LinkState.DOWN, "no brain is configured (medulla pair CODE)", None)
         else:
-            brain = LinkView("brain", core.link.state, self._brain.session_id or core.link.state.value, None)
+            ping = self._brain.round_trip if core.link.state in (LinkState.UP, LinkState.DEGRADED) else None
+            brain = LinkView(
+                "brain",
+                core.link.state,
+                self._brain.session_id or core.link.state.value,
+                round(ping * 1000, 2) if ping is not None else None,
+            )
         trip = self._terminal.round_trip
         terminal = LinkView(
             "terminal",

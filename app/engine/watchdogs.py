@@ -57,6 +57,7 @@ class Watchdogs:
         self._last_break = 0.0
         self._settling = False
         self._ping = Episode(GOOD_LATENCIES)
+        self._brain_ping = Episode(GOOD_LATENCIES)
         self._commands = Episode(GOOD_LATENCIES)
         self._failures = Episode()
         self._queue = Episode()
@@ -65,7 +66,12 @@ class Watchdogs:
         """How the stop key stands; set by whoever holds it."""
         core.finished_listeners.append(self._finished)
         core.processor.before_send = self.look_at_clocks
-        terminal.on_round_trip = self._round_trip
+        terminal.on_round_trip = lambda seconds: self._judge_latency(
+            self._ping, seconds * 1000, "LATENCY_HIGH", "the terminal's heartbeat"
+        )
+        brain.on_round_trip = lambda seconds: self._judge_latency(
+            self._brain_ping, seconds * 1000, "BRAIN_SLOW", "the way to the brain and back"
+        )
         brain.before_command = self.look_at_clocks
 
     def beat(self) -> bool:
@@ -195,9 +201,6 @@ class Watchdogs:
         return True
 
     # ------------------------------------------------------------ how well it goes
-
-    def _round_trip(self, seconds: float) -> None:
-        self._judge_latency(self._ping, seconds * 1000, "LATENCY_HIGH", "the terminal's heartbeat")
 
     def _finished(self, item: CommandInHand, _result: CommandResult) -> None:
         if item.begun is not None and item.answered is not None:

@@ -89,7 +89,9 @@ async def test_a_skewed_clock_is_said(tmp_path: Path) -> None:
 async def test_a_refused_link_is_a_critical_alert(tmp_path: Path) -> None:
     async with running(tmp_path) as bench:
         await brain(bench).on_brain_refused("KEY_REFUSED", "the brain refuses this key")
-        assert [(alert.severity, alert.code) for alert in bench.core.alerts.views] == [("critical", "KEY_REFUSED")]
+        assert [(alert.severity, alert.code) for alert in bench.core.alerts.views] == [
+            ("critical", "KEY_REFUSED")
+        ]
 
 
 # ------------------------------------------------------------------ state
@@ -220,3 +222,18 @@ async def test_a_symbol_that_is_not_known_is_said(tmp_path: Path) -> None:
         assert list(bench.core.market.subscribed) == ["EURUSD", "NOSUCH"]
         await brain(bench).on_unsubscribe([Symbol("NOSUCH")])
         assert list(bench.core.market.subscribed) == ["EURUSD"]
+
+
+async def test_an_order_that_cannot_be_cancelled_keeps_none_of_the_others(tmp_path: Path) -> None:
+    broker = FakeBroker()
+    broker.orders = [order(9), order(10)]
+    limits = SafetyLimits(on_brain_lost=OnBrainLost.CLOSE_ALL)
+    async with running(tmp_path, broker=broker, limits=limits) as bench:
+        bench.broker.answers.append(Execution(ExecutionState.REJECTED, 10018, message="market closed"))
+        bench.link.heard = bench.clock.monotonic()
+        await bench.pass_time(62, step=1)
+        acts = [sent.command.action for sent in bench.broker.sent]
+        assert acts == [CancelOrder(Ticket(9)), CancelOrder(Ticket(10)), CloseAll()]
+        assert alerts(bench).count("BRAIN_LOST") == 1
+        [undone] = [alert for alert in bench.core.alerts.views if alert.code == "BRAIN_LOST_UNDONE"]
+        assert "1 of 3" in undone.message

@@ -360,6 +360,15 @@ async def test_a_slow_heartbeat_is_told_once_until_five_were_quick(tmp_path: Pat
         assert alerts(bench) == ["LATENCY_HIGH", "LATENCY_HIGH_OVER"] * 2
 
 
+async def test_a_slow_way_to_the_brain_is_told_and_shown(tmp_path: Path) -> None:
+    async with running(tmp_path) as bench:
+        for trip in (1.2, 1.3, *[0.04] * 5):
+            bench.engine.brain.measured(trip)
+        assert alerts(bench) == ["BRAIN_SLOW", "BRAIN_SLOW_OVER"]
+        link = bench.engine.operator.snapshot().links[0]
+        assert (link.name, link.latency_ms) == ("brain", 40.0)
+
+
 async def test_slow_commands_are_told_once_until_five_were_quick(tmp_path: Path) -> None:
     async with running(tmp_path, watch=WatchLimits(max_latency_ms=300)) as bench:
         bench.broker.default = Scripted.NEVER
