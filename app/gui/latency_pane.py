@@ -19,10 +19,10 @@ from app.gui.theme import Theme
 _BINS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
 _BIN_NAMES = ("½", "1", "2", "5", "10", "20", "50", "100", "200", "500", "1 s", "5 s")
 _HOPS = {
-    "queue": "Waiting in the queue",
+    "queue": "Queue",
     "journal": "Journal",
-    "broker": "Terminal and broker",
-    "total": "From brain to answer",
+    "broker": "Broker",
+    "total": "Total",
 }
 
 
@@ -49,12 +49,15 @@ class LatencyPane(Pane):
         self.table = QWidget()
         self._grid = QGridLayout(self.table)
         self._grid.setContentsMargins(12, 8, 12, 4)
-        for place, title in enumerate(("", "p50", "p95", "p99", "commands")):
+        for place, title in enumerate(("", "p50", "p95", "p99", "of")):
             label = QLabel(title)
             label.setObjectName("dim")
+            if place == 4:
+                label.setToolTip("How many commands the figures are of")
             label.setAlignment(Qt.AlignmentFlag.AlignRight if place else Qt.AlignmentFlag.AlignLeft)
             self._grid.addWidget(label, 0, place)
         self._grid.setColumnStretch(0, 1)
+        self._grid.setHorizontalSpacing(8)
         self.plot = still_plot(left=_CountAxis("left"))
         ticks = [(place, text) for place, text in enumerate(_BIN_NAMES)]
         self.plot.getAxis("bottom").setTicks([ticks])

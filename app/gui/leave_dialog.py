@@ -59,6 +59,7 @@ class LeaveDialog(QDialog):
         stay.setDefault(True)
         stay.clicked.connect(self.reject)
         column.addWidget(stay)
+        self.resize(self.minimumWidth(), column.totalHeightForWidth(self.minimumWidth()))
 
     def _offer(self, column: QVBoxLayout, name: str, text: str, chosen: SignalInstance, means: str) -> None:
         button = QPushButton(text)

@@ -66,8 +66,13 @@ class SafetyPane(Pane):
         area.setFrameShape(QScrollArea.Shape.NoFrame)
         area.setWidget(inner)
         self.column.addWidget(area, 1)
-        self._foot = self.foot()
+        # Inside the scrolled part: on a small screen its lines would be squeezed.
+        self._foot = QLabel()
+        self._foot.setObjectName("paneFoot")
+        self._foot.setTextFormat(Qt.TextFormat.RichText)
+        self._foot.setWordWrap(True)
         self._foot.hide()
+        column.addWidget(self._foot)
         self._latest: SnapshotModel | None = None
         theme.changed.connect(self._again)
 

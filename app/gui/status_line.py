@@ -48,4 +48,4 @@ def _figures(picture: SnapshotModel) -> str:
     ]
     if picture.unknown_commands:
         parts.append(f"? unknown {len(picture.unknown_commands)}")
-    return "      ".join(parts)
+    return "    ".join(parts)

@@ -25,8 +25,10 @@ from app.gui.stop_block import StopBlock
 from app.gui.theme import Theme, number_font
 from app.gui.tones import Tone
 
-_SMALL = 1200
-"""Width in points below which the figures are drawn smaller."""
+_SMALL, _TINY = 1200, 1020
+"""Widths in points below which the figures are drawn smaller, and smaller still: a screen of 1920 points at 200 % has 960."""
+_SIZES: dict[int, tuple[float, float | None, int]] = {0: (15, None, 12), 1: (11.5, 8.5, 7), 2: (10.5, 8, 4)}
+"""By how small it is: size of the figures, size of the words, space between the parts."""
 _LINK_NAMES = ("brain", "terminal", "broker", "journal")
 
 
@@ -153,7 +155,7 @@ class TopBar(QWidget):
         self.act.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.act.clicked.connect(self._act)
         self._state = ""
-        self._small = False
+        self._small = 0
         self._lay_out()
         self.show_link(EngineLink(EngineState.SEARCHING, "looking for the engine …"))
 
@@ -188,15 +190,19 @@ class TopBar(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """On a small screen the figures are smaller and closer; nothing is left out."""
         super().resizeEvent(event)
-        small = event.size().width() < _SMALL
-        if small != self._small:
-            self._small = small
-            self._line.setSpacing(7 if small else 12)
-            for figure in (self.trading, self.equity, self.margin, self.today):
-                figure.value.setFont(number_font(11.5 if small else 15, bold=True))
-                for label in (figure.title, figure.line):
-                    label.setFont(number_font(8.5 if small else None))
-            self.act.setFont(number_font(8.5 if small else None))
+        width = event.size().width()
+        small = 2 if width < _TINY else (1 if width < _SMALL else 0)
+        if small == self._small:
+            return
+        self._small = small
+        figures, words_, space = _SIZES[small]
+        self._line.setSpacing(space)
+        for figure in (self.trading, self.equity, self.margin, self.today):
+            figure.value.setFont(number_font(figures, bold=True))
+            for label in (figure.title, figure.line):
+                label.setFont(number_font(words_))
+        self.act.setFont(number_font(words_))
+        self.stop_block.words.setFont(number_font(words_ if small == 2 else None))
 
     def _act(self) -> None:
         (self.resume if self._state == "REDUCING" else self.pause).emit()
@@ -249,9 +255,9 @@ class TopBar(QWidget):
         if barred:
             line = "▲ no trade is possible"
         elif tripped and status.state == "ACTIVE":
-            barred, line = True, f"▲ {tripped[0]}: entries refused"
+            barred, line = True, "▲ entries refused"
         self.trading.show_text(str(phrase), line, phrase.tone)
-        why = words.cannot_trade(picture.permissions)
+        why = words.cannot_trade(picture.permissions) or "".join(f"{name} has tripped. " for name in tripped)
         self.trading.setToolTip(f"{words.by(status.by)}: {status.reason}" + (f"\n{why}" if why else ""))
         self._state = status.state
         self.act.setVisible(status.state != "HALTED")

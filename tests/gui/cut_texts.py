@@ -33,7 +33,8 @@ def cut(root: QWidget) -> list[str]:
         if not widget.isVisible() or not isinstance(widget, QLabel | QAbstractButton):
             continue
         text = _TAG.sub("", widget.text())
-        if not text.strip() or widget.width() == 0:
+        # What is behind a tab is "visible" to Qt and lies outside the window.
+        if not text.strip() or widget.visibleRegion().isEmpty():
             continue
         needed, room = _needed(widget), widget.size()
         if room.width() < needed.width() or room.height() < needed.height():
