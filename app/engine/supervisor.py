@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from app.domain.commands import Action, CancelOrder, CloseAll, ClosePosition
+from app.domain.commands import Action, CancelOrder, ClosePosition
 from app.domain.errors import JournalFailed
 from app.domain.events import StopStepTaken, TradingStateChanged
 from app.domain.limits import OnBrainLost
@@ -253,14 +253,18 @@ class Engine:
         return True
 
     async def _brain_lost(self) -> None:
-        """What the operator chose for this case; by default nothing: a network blip must not realise losses."""
+        """What the operator chose for this case; by default nothing: a network blip must not realise losses.
+
+        Only what is ours: what a person or another program opened is steered by them.
+        """
         core = self._core
+        ours = core.gate.strategies.owners
         choice = core.gate.limits.on_brain_lost
         acts: list[Action] = []
         if choice in (OnBrainLost.CANCEL_ORDERS, OnBrainLost.CLOSE_ALL):
-            acts += [CancelOrder(ticket) for ticket in core.book.orders]
+            acts += [CancelOrder(ticket) for ticket in core.book.orders if ticket in ours]
         if choice is OnBrainLost.CLOSE_ALL:
-            acts.append(CloseAll())
+            acts += [ClosePosition(ticket) for ticket in core.book.positions if ticket in ours]
         failed = []
         for act in acts:
             # One that fails keeps none of the others from being tried.

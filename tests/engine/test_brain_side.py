@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.commands import CancelOrder, CloseAll, ClosePosition
+from app.domain.commands import CancelOrder, ClosePosition
 from app.domain.events import BrainSessionClosed, BrainSessionOpened
 from app.domain.execution import Execution, ExecutionState, Finding
 from app.domain.limits import OnBrainLost, SafetyLimits
@@ -178,15 +178,17 @@ async def test_a_brain_that_was_never_heard_is_not_lost(tmp_path: Path) -> None:
     [
         (OnBrainLost.HOLD, []),
         (OnBrainLost.CANCEL_ORDERS, [CancelOrder(Ticket(9))]),
-        (OnBrainLost.CLOSE_ALL, [CancelOrder(Ticket(9)), CloseAll()]),
+        (OnBrainLost.CLOSE_ALL, [CancelOrder(Ticket(9)), ClosePosition(Ticket(7))]),
     ],
 )
 async def test_what_the_operator_chose_for_a_lost_brain(
     tmp_path: Path, choice: OnBrainLost, expected: list[object]
 ) -> None:
     broker = FakeBroker()
-    broker.orders = [order(9)]
+    broker.orders, broker.positions = [order(9), order(10)], [position(7), position(8)]
     async with running(tmp_path, broker=broker, limits=SafetyLimits(on_brain_lost=choice)) as bench:
+        # 10 and 8 are of a person or another program.
+        bench.core.gate.strategies.own(None, Ticket(9), Ticket(7))
         bench.link.heard = bench.clock.monotonic()
         await bench.pass_time(62, step=1)
         assert [sent.command.action for sent in bench.broker.sent] == expected
@@ -226,14 +228,15 @@ async def test_a_symbol_that_is_not_known_is_said(tmp_path: Path) -> None:
 
 async def test_an_order_that_cannot_be_cancelled_keeps_none_of_the_others(tmp_path: Path) -> None:
     broker = FakeBroker()
-    broker.orders = [order(9), order(10)]
+    broker.orders, broker.positions = [order(9), order(10)], [position(7)]
     limits = SafetyLimits(on_brain_lost=OnBrainLost.CLOSE_ALL)
     async with running(tmp_path, broker=broker, limits=limits) as bench:
+        bench.core.gate.strategies.own(None, Ticket(9), Ticket(10), Ticket(7))
         bench.broker.answers.append(Execution(ExecutionState.REJECTED, 10018, message="market closed"))
         bench.link.heard = bench.clock.monotonic()
         await bench.pass_time(62, step=1)
         acts = [sent.command.action for sent in bench.broker.sent]
-        assert acts == [CancelOrder(Ticket(9)), CancelOrder(Ticket(10)), CloseAll()]
+        assert acts == [CancelOrder(Ticket(9)), CancelOrder(Ticket(10)), ClosePosition(Ticket(7))]
         assert alerts(bench).count("BRAIN_LOST") == 1
         [undone] = [alert for alert in bench.core.alerts.views if alert.code == "BRAIN_LOST_UNDONE"]
         assert "1 of 3" in undone.message
