@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from app.api.settings_schemas import AppliedModel
+from app.gui.errand import Errand
 from app.gui.session import EngineSession, EngineState
 from app.gui.settings_dialog import SettingsDialog
 from app.gui.settings_way import SettingsWay
@@ -47,6 +48,7 @@ class SideWindows:
         self._doors = doors
         self.settings_dialog: SettingsDialog | None = None
         self.wizard: SetupWizard | None = None
+        self._simulated: Errand | None = None
 
     def _world(self, doors: WizardDoors) -> WizardWorld:
         world = WizardWorld(
@@ -88,8 +90,28 @@ class SideWindows:
             self.wizard = wizard
         _forward(self.wizard)
 
+    def _start_simulated(self, world: WizardWorld) -> Errand:
+        """A terminal for the engine that is started now; it ends with the window."""
+        terminal = world.settings.terminal
+        ports = ["--command-port", str(terminal.command_port), "--stream-port", str(terminal.stream_port)]
+        key = ["--key-file", str(terminal.key_file)]
+        errand = world.errand("sim", *ports, *key, "--exit-with-parent", listens=True, configured=False)
+        errand.ended.connect(self._simulated_ended)
+        return errand
+
+    def _simulated_ended(self, code: int, words: str) -> None:
+        self._simulated = None
+        if code != 0:
+            self._session.notice.emit(
+                "bad", f"The simulated terminal has ended: {words or 'it said nothing'}"
+            )
+
     def close(self) -> None:
-        """With the main window: nothing that was started is left running."""
+        """With the main window: nothing that was started here is left running."""
+        if self._simulated is not None:
+            simulated, self._simulated = self._simulated, None
+            simulated.ended.disconnect()
+            simulated.end_now()
         if self.wizard is not None:
             self.wizard.close()
         if self.settings_dialog is not None:
@@ -108,8 +130,10 @@ class SideWindows:
             if change.key == "safety.stop_closes_positions":
                 self._window.top.stop_block.set_closes(change.new == "true")
 
-    def _set_up(self, start: bool) -> None:
+    def _set_up(self, start: bool, with_terminal: bool) -> None:
         self._window.come_forward()
+        if with_terminal and self._doors is not None and self._simulated is None:
+            self._simulated = self._start_simulated(self._world(self._doors))
         idle = self._session.state.state not in {EngineState.CONNECTED, EngineState.SILENT}
         if start and idle:
             self._session.start_engine()

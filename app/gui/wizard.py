@@ -49,9 +49,9 @@ def wanted_at_start(world: WizardWorld, settings: Settings) -> bool:
 
 
 class SetupWizard(QDialog):
-    """Show it with `show()`. `finished_well`: (whether the engine is to be started)."""
+    """Show it with `show()`. `finished_well`: (whether the engine is to be started, whether the simulated terminal is)."""
 
-    finished_well = Signal(bool)
+    finished_well = Signal(bool, bool)
 
     def __init__(self, world: WizardWorld, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -184,9 +184,11 @@ class SetupWizard(QDialog):
     def _finish(self) -> None:
         self._keep(_OVER, "yes")
         self._keep(_PAGE, "")
-        start = self.last.start_engine.isChecked() and not self.last.start_engine.isHidden()
+        engine, terminal = self.last.start_engine, self.last.start_terminal
+        start = engine.isChecked() and not engine.isHidden()
+        with_terminal = start and terminal.isChecked() and not terminal.isHidden()
         self.close()
-        self.finished_well.emit(start)
+        self.finished_well.emit(start, with_terminal)
 
     def _show_buttons(self) -> None:
         page = self.page

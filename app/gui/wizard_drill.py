@@ -203,8 +203,12 @@ class DonePage(WizardPage):
             self.column.addWidget(line)
         self.start_engine = QCheckBox("Start the engine now")
         self.start_engine.setChecked(True)
+        self.start_terminal = QCheckBox("and the simulated terminal, until the window is closed")
+        self.start_terminal.setChecked(True)
+        self.start_engine.toggled.connect(self.start_terminal.setEnabled)
         self.column.addSpacing(8)
         self.column.addWidget(self.start_engine)
+        self.column.addWidget(self.start_terminal)
         self.column.addStretch()
 
     @property
@@ -225,11 +229,7 @@ class DonePage(WizardPage):
         else:
             brain.tell("good", f"Brain: {settings.brain.url}")
         if simulated:
-            terminal.tell(
-                "open",
-                "Terminal: the simulated one.",
-                "`medulla sim` starts it; the engine finds it by itself.",
-            )
+            terminal.tell("good", "Terminal: the simulated one.", "By hand it is started with `medulla sim`.")
         else:
             terminal.tell("good", f"Terminal: {world.terminal}", "The EA must be attached to a chart there.")
         if settings.config_path.exists():
@@ -241,3 +241,5 @@ class DonePage(WizardPage):
         stop.tell("info", "Emergency stop: Ctrl+Alt+Shift+S, or the red button.", "It never asks back.")
         running = world.session.state.state in {EngineState.CONNECTED, EngineState.SILENT}
         self.start_engine.setVisible(not running)
+        connects = settings.terminal.transport == "connect"
+        self.start_terminal.setVisible(not running and simulated and connects)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -103,7 +105,7 @@ def test_from_the_welcome_to_the_stop_drill(first_start: FirstStart, qtbot: QtBo
     assert wizard.page is wizard.last
     with qtbot.waitSignal(wizard.finished_well, timeout=LONG_MS) as ended:
         wizard.next.click()
-    assert ended.args == [True]
+    assert ended.args == [True, True]
     wait(qtbot, lambda: not folder.exists())
     assert not wanted_at_start(first_start.world(), settings)
 
@@ -364,6 +366,44 @@ def test_it_opens_by_itself_while_nothing_is_configured(
     again = beside(world.doors)
     again.begin()
     assert again.wizard is None
+
+
+def free_ports(number: int) -> list[int]:
+    """Free a moment ago."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def test_the_simulated_terminal_that_is_asked_for_ends_with_the_window(
+    first_start: FirstStart, still: StillWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command_port, stream_port = free_ports(2)
+    monkeypatch.setenv("MEDULLA_TERMINAL__COMMAND_PORT", str(command_port))
+    monkeypatch.setenv("MEDULLA_TERMINAL__STREAM_PORT", str(stream_port))
+    world = first_start.world()
+    beside = SideWindows(
+        still.window,
+        first_start.session,
+        first_start.theme,
+        settings=world.settings,
+        program=world.program,
+        options=world.options,
+        state_file=world.state_file,
+        loop=world.loop,
+        now=world.now,
+        doors=world.doors,
+    )
+    said: list[dict[str, object]] = []
+    beside._set_up(True, True)
+    simulated = beside._simulated
+    assert simulated is not None
+    simulated.told.connect(said.append)
+    wait(qtbot, lambda: any(line.get("command_port") == command_port for line in said))
+    beside.close()
+    assert not simulated.running
 
 
 @pytest.mark.parametrize("preset", [CONSERVATIVE, STANDARD])
