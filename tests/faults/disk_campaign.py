@@ -1,6 +1,6 @@
-"""The long form of the power cuts: `python -m tests.faults.disk_campaign --cuts 200 [--seed N] [--results DIR]`.
+"""The long form of power cuts and failing disks: `python -m tests.faults.disk_campaign --cuts 200 [--results DIR]`.
 
-Writes what was tried and found to DIR/power.json; docs/reliability.md is made of such files.
+Writes what was tried and found to DIR/power.json and DIR/disk.json; docs/reliability.md is made of such files.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +20,9 @@ from pathlib import Path
 from tests.faults.common_results import Control, Result, write_result
 from tests.faults.disk_cuts import Cut, Life, Tally, choose, images, memory_folder, record, try_cuts
 from tests.faults.disk_model import save_image
+from tests.faults.disk_shim import environment
 from tests.faults.disk_writer import CONTROLS
+from tests.mql5_host.build import ROOT
 
 SHORT_ROUNDS, LONG_ROUNDS = 2, 6
 BEGINNINGS = 4
@@ -69,46 +73,87 @@ def caught(tally: Tally) -> str:
     return f"cut of {cut.kind}: {fault}"
 
 
-def main(arguments: list[str]) -> int:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--cuts", type=int, default=200, help="for each kind of commit")
-    options.add_argument("--seed", type=int, default=20261121)
-    options.add_argument("--results", type=Path, help="folder for power.json")
-    given = options.parse_args(arguments)
+def power(cuts: int, seed: int) -> Result:
+    """Cuts in fresh lives, in lives that begin on a cut disk, and in worse ones."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="medulla-cuts-", dir=memory_folder()) as temporary:
         folder, scratch = Path(temporary), Path(temporary) / "scratch"
-        seeds = [given.seed + number for number in range(4)]
-        first = record({folder / f"first{seed}": (LONG_ROUNDS, seed, "") for seed in seeds})
-        tried, faults, rows = asyncio.run(cut_all(first, given.cuts, given.seed, scratch))
-        later = from_cut_disks(first[0], folder, BEGINNINGS, given.seed)
-        again, more, more_rows = asyncio.run(cut_all(later, given.cuts // 2, given.seed, scratch))
+        first = record({folder / f"first{n}": (LONG_ROUNDS, seed + n, "") for n in range(4)})
+        tried, faults, rows = asyncio.run(cut_all(first, cuts, seed, scratch))
+        later = from_cut_disks(first[0], folder, BEGINNINGS, seed)
+        again, more, more_rows = asyncio.run(cut_all(later, cuts // 2, seed, scratch))
         controls = []
-        worse = record({folder / name: (SHORT_ROUNDS, given.seed, name) for name in CONTROLS})
-        for life in worse:
-            tally = asyncio.run(try_cuts(life, choose(life, 20, given.seed), scratch, enough=1))
-            controls.append(
-                Control(CONTROLS[life.control], caught(tally) if tally.faults else "", given.seed)
-            )
+        for life in record({folder / name: (SHORT_ROUNDS, seed, name) for name in CONTROLS}):
+            tally = asyncio.run(try_cuts(life, choose(life, 20, seed), scratch, enough=1))
+            controls.append(Control(CONTROLS[life.control], caught(tally) if tally.faults else "", seed))
     kinds = tried + again
     violations = faults + more
-    result = Result(
+    return Result(
         name="power",
         tried={"power cuts": sum(kinds.values()), "rows compared by hash": rows + more_rows}
         | {f"cuts of {kind}": number for kind, number in sorted(kinds.items())},
         found={"violations": len(violations)}
         | {f"violation {n}": text for n, text in enumerate(violations, 1)},
         seconds=round(time.monotonic() - begun, 1),
-        seed=given.seed,
+        seed=seed,
         negative_controls=controls,
         notes=f"{sum(again.values())} of the cuts in {len(later)} lives that began on the disk of an earlier cut. "
         "Recorded below the C library, under the adapter as it runs, on Linux; opened again by the same adapter. "
-        f"Again: python -m tests.faults.disk_campaign --cuts {given.cuts} --seed {given.seed}",
+        "Of what was not synced a cut keeps nothing, all but a torn last write, any sectors in any order, or everything, "
+        f"a quarter each. Again: python -m tests.faults.disk_campaign --cuts {cuts} --seed {seed}",
     )
-    print(json.dumps(result.as_json(), indent=1))
-    if given.results is not None:
-        write_result(given.results, result)
-    return 1 if violations or not all(control.caught_by for control in controls) else 0
+
+
+def disk(seconds: int, seed: int) -> Result:
+    """Failing calls and files changed by others, for so long."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="medulla-disk-", dir=memory_folder()) as temporary:
+        folder = Path(temporary)
+        (folder / "files").mkdir()
+        (folder / "rules").write_text("")
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.faults.disk_faults", str(folder), str(seconds), str(seed)],
+            env={**os.environ, **environment(folder / "files", faults=folder / "rules")},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        trials = [json.loads(line.replace(temporary, "")) for line in done.stdout.splitlines()]
+    wrong = [f"{trial['name']}: {'; '.join(trial['wrong'])}" for trial in trials if trial["wrong"]]
+    told = sum(1 for trial in trials if trial["told"])
+    return Result(
+        name="disk",
+        tried={"trials": len(trials), "trials in which something failed and was told": told}
+        | {"rows confirmed": sum(trial["confirmed"] for trial in trials)},
+        found={"violations": len(wrong)} | {f"violation {n}": text for n, text in enumerate(wrong, 1)},
+        seconds=round(time.monotonic() - begun, 1),
+        seed=seed,
+        notes="Full disks, I/O errors, quotas and read-only file systems by failing calls of the C library at any place "
+        "in a commit, a checkpoint or a start; files removed, replaced, cut, locked or spoiled by others. After each the journal is opened again, "
+        "once as it was closed and once as a killed process leaves it. "
+        f"Again: python -m tests.faults.disk_campaign --only disk --seconds {seconds} --seed {seed}",
+    )
+
+
+def main(arguments: list[str]) -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--only", choices=("power", "disk"))
+    options.add_argument("--cuts", type=int, default=200, help="for each kind of commit")
+    options.add_argument("--seconds", type=int, default=300, help="of failing disks")
+    options.add_argument("--seed", type=int, default=20261121)
+    options.add_argument("--results", type=Path)
+    given = options.parse_args(arguments)
+    clean = True
+    for name in ("power", "disk"):
+        if given.only in (None, name):
+            result = power(given.cuts, given.seed) if name == "power" else disk(given.seconds, given.seed)
+            print(json.dumps(result.as_json(), indent=1), flush=True)
+            blind = [control.name for control in result.negative_controls if not control.caught_by]
+            clean = clean and not result.found["violations"] and not blind
+            if given.results is not None:
+                write_result(given.results, result)
+    return 0 if clean else 1
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from app.domain.errors import InvalidValue
 from app.protocol import brain_inbound
 from app.protocol.brain_inbound import FrameRefused, Reading, ReadingRules, Signal, UnreadableSignal
@@ -30,15 +32,24 @@ class BrainTarget:
 
     name = "brain"
 
-    def __init__(self, seed: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        key: Ed25519PrivateKey | None = None,
+        key_id: str = KEY_ID,
+        executor: str = EXECUTOR,
+    ) -> None:
         self.spoiler = Spoiler(seed)
-        self.key = private_key(bytes(range(32)))
-        keys = SigningKeys({KEY_ID: public_key_text(self.key)})
+        self.key = private_key(bytes(range(32))) if key is None else key
+        self.key_id = key_id
+        self.executor = executor
+        keys = SigningKeys({key_id: public_key_text(self.key)})
         self.rules = {
-            True: ReadingRules(EXECUTOR, keys),
-            False: ReadingRules(EXECUTOR, SigningKeys({}), allow_unsigned=True),
+            True: ReadingRules(executor, keys),
+            False: ReadingRules(executor, SigningKeys({}), allow_unsigned=True),
         }
-        self.public = {KEY_ID: self.key.public_key()}
+        self.public = {key_id: self.key.public_key()}
         self.outcomes: Counter[str] = Counter()
         self.number = 0
         self.read: Callable[..., Reading] = brain_inbound.read_frame
@@ -121,7 +132,7 @@ class BrainTarget:
                     "type": "CANCEL_COMMAND",
                     **at,
                     "commandId": f"c-{self.number}",
-                    "executorId": EXECUTOR,
+                    "executorId": self.executor,
                 }
             case 1:
                 return {
@@ -129,7 +140,7 @@ class BrainTarget:
                     **at,
                     "reason": "fuzz",
                     "closePositions": False,
-                    "executorId": EXECUTOR,
+                    "executorId": self.executor,
                 }
             case 2:
                 return {"type": "SUBSCRIBE", **at, "symbols": ["EURUSD", "GBPUSD"], "minInterval": 100}
@@ -159,7 +170,7 @@ class BrainTarget:
                     **at,
                     "command": self._action(),
                     "commandId": f"c-{self.number}",
-                    "executorId": EXECUTOR,
+                    "executorId": self.executor,
                 }
                 optional = {
                     "priority": chance.choice(("HIGH", "low")),
@@ -173,7 +184,7 @@ class BrainTarget:
         signature = base64.urlsafe_b64encode(self.key.sign(payload.encode())).rstrip(b"=").decode()
         return {
             "type": "SIGNED",
-            "keyId": KEY_ID,
+            "keyId": self.key_id,
             "alg": "Ed25519",
             "payload": payload,
             "signature": signature,
@@ -203,7 +214,7 @@ class BrainTarget:
 
     def check(self, frame: str, with_keys: bool) -> str:
         """What became of it. Raises Refuted."""
-        allowed = fuzz_judge.verdict(frame, EXECUTOR, self.public if with_keys else {}, ACCOUNTS)
+        allowed = fuzz_judge.verdict(frame, self.executor, self.public if with_keys else {}, ACCOUNTS)
         try:
             reading = self.read(frame, self.rules[with_keys], ACCOUNTS)
         except FrameRefused as fault:
@@ -256,7 +267,7 @@ def flips(target: BrainTarget, number: int) -> int:
     chance = target.spoiler.random
     accepted = 0
     for _ in range(number):
-        frame = sign_frame(dump(target.message()), KEY_ID, target.key)
+        frame = sign_frame(dump(target.message()), target.key_id, target.key)
         raw = bytearray(frame.encode())
         raw[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
         try:
