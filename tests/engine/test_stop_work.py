@@ -67,7 +67,7 @@ async def press(bench: Bench, seconds: float = 1.0) -> StopReceipt:
 
 
 async def later(bench: Bench, seconds: float) -> StopReceipt:
-    await bench.pass_time(seconds)
+    await bench.pass_time(seconds, step=0.05 if seconds < 20 else 1.0)
     receipt = bench.stop.receipt()
     assert receipt is not None
     return receipt
