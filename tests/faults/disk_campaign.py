@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.common_results import Control, Result, write_result
@@ -25,6 +26,8 @@ from tests.faults.disk_writer import CONTROLS
 from tests.mql5_host.build import ROOT
 
 SHORT_ROUNDS, LONG_ROUNDS = 2, 6
+EACH = 8
+"""Cuts of every kind in one round with one life."""
 BEGINNINGS = 4
 """How many cut disks another life is begun and recorded on."""
 
@@ -34,21 +37,23 @@ def told(cut: Cut, life: Life, fault: str) -> str:
     return f"life {life.seed}, {cut.kind}, after operation {cut.after}, {cut.survival.value} survives, seed {cut.seed}: {fault}"
 
 
-async def cut_all(
-    lives: list[Life], each: int, seed: int, scratch: Path
-) -> tuple[Counter[str], list[str], int]:
-    """`each` cuts of every kind over all lives together; kinds and their numbers, faults, rows looked at."""
-    chance = random.Random(seed)
-    tried: Counter[str] = Counter()
-    faults: list[str] = []
-    rows = 0
-    for life in lives:
-        cuts = choose(life, -(-each // len(lives)), chance.randrange(2**31))
-        tally = await try_cuts(life, cuts, scratch)
-        tried.update(tally.tried)
-        faults += [told(cut, life, fault) for cut, fault in tally.faults]
-        rows += tally.rows_checked
-    return tried, faults, rows
+@dataclass(slots=True)
+class Sum:
+    """All cuts so far."""
+
+    tried: Counter[str] = field(default_factory=Counter)
+    on_cut_disks: int = 0
+    faults: list[str] = field(default_factory=list)
+    rows: int = 0
+
+    async def cut(self, life: Life, each: int, seed: int, scratch: Path) -> None:
+        """`each` cuts of every kind that this life has."""
+        tally = await try_cuts(life, choose(life, each, seed), scratch)
+        self.tried.update(tally.tried)
+        self.faults += [told(cut, life, fault) for cut, fault in tally.faults]
+        self.rows += tally.rows_checked
+        if life.before is not None:
+            self.on_cut_disks += sum(tally.tried.values())
 
 
 def from_cut_disks(life: Life, folder: Path, number: int, seed: int) -> list[Life]:
@@ -73,34 +78,43 @@ def caught(tally: Tally) -> str:
     return f"cut of {cut.kind}: {fault}"
 
 
-def power(cuts: int, seed: int) -> Result:
-    """Cuts in fresh lives, in lives that begin on a cut disk, and in worse ones."""
+def power(cuts: int, seed: int, minutes: float, results: Path | None) -> Result:
+    """Cuts in fresh lives, in lives that begin on a cut disk, and in worse ones; the result is written after every round."""
     begun = time.monotonic()
+    total = Sum()
     with tempfile.TemporaryDirectory(prefix="medulla-cuts-", dir=memory_folder()) as temporary:
         folder, scratch = Path(temporary), Path(temporary) / "scratch"
-        first = record({folder / f"first{n}": (LONG_ROUNDS, seed + n, "") for n in range(4)})
-        tried, faults, rows = asyncio.run(cut_all(first, cuts, seed, scratch))
-        later = from_cut_disks(first[0], folder, BEGINNINGS, seed)
-        again, more, more_rows = asyncio.run(cut_all(later, cuts // 2, seed, scratch))
         controls = []
         for life in record({folder / name: (SHORT_ROUNDS, seed, name) for name in CONTROLS}):
             tally = asyncio.run(try_cuts(life, choose(life, 20, seed), scratch, enough=1))
             controls.append(Control(CONTROLS[life.control], caught(tally) if tally.faults else "", seed))
-    kinds = tried + again
-    violations = faults + more
+        lives = record({folder / f"first{n}": (LONG_ROUNDS, seed + n, "") for n in range(4)})
+        lives += from_cut_disks(lives[0], folder, BEGINNINGS, seed)
+        turn = 0
+        while time.monotonic() - begun < minutes * 60 and min(total.tried.values(), default=0) < cuts:
+            asyncio.run(total.cut(lives[turn % len(lives)], EACH, seed + turn, scratch))
+            turn += 1
+            result = _power_result(total, controls, seed, time.monotonic() - begun, cuts)
+            if results is not None:
+                write_result(results, result)
+    return result
+
+
+def _power_result(total: Sum, controls: list[Control], seed: int, seconds: float, cuts: int) -> Result:
+    kinds, violations = total.tried, total.faults
     return Result(
         name="power",
-        tried={"power cuts": sum(kinds.values()), "rows compared by hash": rows + more_rows}
+        tried={"power cuts": sum(kinds.values()), "rows compared by hash": total.rows}
         | {f"cuts of {kind}": number for kind, number in sorted(kinds.items())},
         found={"violations": len(violations)}
         | {f"violation {n}": text for n, text in enumerate(violations, 1)},
-        seconds=round(time.monotonic() - begun, 1),
+        seconds=round(seconds, 1),
         seed=seed,
         negative_controls=controls,
-        notes=f"{sum(again.values())} of the cuts in {len(later)} lives that began on the disk of an earlier cut. "
+        notes=f"{total.on_cut_disks} of the cuts in lives that began on the disk of an earlier cut. "
         "Recorded below the C library, under the adapter as it runs, on Linux; opened again by the same adapter. "
         "Of what was not synced a cut keeps nothing, all but a torn last write, any sectors in any order, or everything, "
-        f"a quarter each. Again: python -m tests.faults.disk_campaign --cuts {cuts} --seed {seed}",
+        f"a quarter each. Again: python -m tests.faults.disk_campaign --only power --cuts {cuts} --seed {seed}",
     )
 
 
@@ -130,7 +144,8 @@ def disk(seconds: int, seed: int) -> Result:
         seconds=round(time.monotonic() - begun, 1),
         seed=seed,
         notes="Full disks, I/O errors, quotas and read-only file systems by failing calls of the C library at any place "
-        "in a commit, a checkpoint or a start; files removed, replaced, cut, locked or spoiled by others. After each the journal is opened again, "
+        "in a commit, a checkpoint or a start; files removed, replaced, cut, locked or spoiled by others. After each the "
+        "journal is opened again, "
         "once as it was closed and once as a killed process leaves it. "
         f"Again: python -m tests.faults.disk_campaign --only disk --seconds {seconds} --seed {seed}",
     )
@@ -140,6 +155,9 @@ def main(arguments: list[str]) -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--only", choices=("power", "disk"))
     options.add_argument("--cuts", type=int, default=200, help="for each kind of commit")
+    options.add_argument(
+        "--minutes", type=float, default=600.0, help="of power cuts; the result says how far it came"
+    )
     options.add_argument("--seconds", type=int, default=300, help="of failing disks")
     options.add_argument("--seed", type=int, default=20261121)
     options.add_argument("--results", type=Path)
@@ -147,7 +165,11 @@ def main(arguments: list[str]) -> int:
     clean = True
     for name in ("power", "disk"):
         if given.only in (None, name):
-            result = power(given.cuts, given.seed) if name == "power" else disk(given.seconds, given.seed)
+            result = (
+                power(given.cuts, given.seed, given.minutes, given.results)
+                if name == "power"
+                else disk(given.seconds, given.seed)
+            )
             print(json.dumps(result.as_json(), indent=1), flush=True)
             blind = [control.name for control in result.negative_controls if not control.caught_by]
             clean = clean and not result.found["violations"] and not blind

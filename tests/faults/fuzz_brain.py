@@ -195,9 +195,9 @@ class BrainTarget:
         chance = self.spoiler.random
         message = self.message()
         roll = chance.random()
-        if roll < 0.5:
+        if roll < 0.7:
             return self.spoiler.spoil(message), chance.random() < 0.2
-        if roll < 0.8:
+        if roll < 0.88:
             payload = self.spoiler.spoil(message)
             try:
                 return dump(self.sign(payload)), True
