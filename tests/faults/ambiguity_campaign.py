@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from tests.mql5_host.host import FRONTS
@@ -96,21 +97,18 @@ def main() -> int:
                     folder / "netting", nursery, SCALED, cases=NETTING, terminal=("--account", "netting")
                 )
             )
-            if not chosen.no_ea:
-                for front in FRONTS:
-                    ea = folder / f"ea-{front}"
-                    take(
-                        run(lambda ea=ea, front=front: ea_stand(ea, SCALED, front, nursery=nursery), EA_CASES)
-                    )
-                    net = folder / f"ea-netting-{front}"
-                    take(
-                        run(
-                            lambda net=net, front=front: ea_stand(
-                                net, SCALED, front, nursery=nursery, more=NETTING_ACCOUNT
-                            ),
-                            EA_NETTING,
-                        )
-                    )
+            for front in () if chosen.no_ea else FRONTS:
+                make = partial(ea_stand, folder / f"ea-{front}", SCALED, front, nursery=nursery)
+                take(run(make, EA_CASES))
+                make = partial(
+                    ea_stand,
+                    folder / f"ea-netting-{front}",
+                    SCALED,
+                    front,
+                    nursery=nursery,
+                    more=NETTING_ACCOUNT,
+                )
+                take(run(make, EA_NETTING))
             if chosen.real:
                 take(simulated(folder / "real", nursery, Windows(), cases=[real_windows]))
         finally:

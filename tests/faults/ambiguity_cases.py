@@ -128,6 +128,10 @@ class Stand:
                 told.append(result["result"]["outcome"])
         return told
 
+    def wait_for_answer(self, command_id: str) -> None:
+        """Until the brain has heard anything of its outcome."""
+        self.brain.wait(lambda: bool(self.brain.results[command_id]), f"a first answer to {command_id}")
+
     def expect(self, case: str, command_id: str, outcomes: list[str] | None, effects: int) -> Message:
         """Wait for the end, then compare what was told and what was done. `outcomes` None: any end, UNKNOWN or not before it."""
         self.report.tried.append(case)

@@ -108,7 +108,7 @@ def _ea_codes(stand: Stand, mode: str, outcomes: list[str], effects: int) -> Non
         _control(stand, f"fault {code} {mode}")
         name = f"{mode}-{code}"
         stand.buy(name, symbol)
-        stand.brain.wait(lambda name=name: bool(stand.outcomes(name)), f"a first answer to {name}")
+        stand.wait_for_answer(name)
     for code in CODES:
         stand.expect(f"EA: {code}, {mode}", f"{mode}-{code}", outcomes, effects)
 
@@ -117,7 +117,7 @@ def ea_late_fill(stand: Stand) -> None:
     """It is said to be unknown; the broker does it when three quarters of the patience are over."""
     _control(stand, "fault 10012 later")
     stand.buy("late")
-    stand.brain.wait(lambda: bool(stand.outcomes("late")), "a first answer")
+    stand.wait_for_answer("late")
     stand.wait(stand.windows.absence * 0.75)
     _control(stand, "settle")
     stand.expect("EA: late fill", "late", SETTLED, 1)

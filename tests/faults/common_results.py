@@ -48,3 +48,12 @@ def write_result(folder: Path, result: Result) -> Path:
             content[name] = content[name] or earlier.get(name) or content[name]
     file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return file
+
+
+def add_controls(folder: Path, name: str, controls: list[Control]) -> None:
+    """Put the controls beside a campaign's numbers; a campaign that has not run yet takes them over when it does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{name}.json"
+    content: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {"name": name}
+    content["negative_controls"] = [asdict(control) for control in controls]
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

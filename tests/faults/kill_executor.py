@@ -21,16 +21,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import app.bootstrap
 import app.domain.reconcile
-from app.__main__ import main as program
 from app.adapters.brain_options import BrainOptions, BrainTimings
+from app.cli.main import main as program
 from app.cli.run import run_engine
 from app.domain.errors import ConfigurationError
 from app.protocol.reconnect import ReconnectRules
 from app.settings import load_settings
 
-from .kill_points import KillSwitch, Point, install
+from .kill_points import COMPOSED, KillSwitch, Point, install
 from .kill_weakened import WEAKENED
 
 IMPORTED_LATE = (
@@ -164,7 +163,7 @@ def _become(order: Mapping[str, Any]) -> int:
 
 
 def _make_quick() -> None:
-    base = app.bootstrap.WebSocketBrainLink
+    base: Any = COMPOSED["WebSocketBrainLink"]
     rules = ReconnectRules(
         base=QUICK["base"],
         cap=QUICK["cap"],
@@ -179,19 +178,19 @@ def _make_quick() -> None:
         reconnect=rules,
     )
 
-    class Link(base):  # type: ignore[misc, valid-type]
+    class Link(base):  # type: ignore[misc]
         def __init__(self, options: BrainOptions, *rest: Any, **more: Any) -> None:
             super().__init__(replace(options, timings=timings), *rest, **more)
 
-    app.bootstrap.WebSocketBrainLink = Link  # type: ignore[misc]
+    COMPOSED["WebSocketBrainLink"] = Link
 
 
 def _shift_clock(file: Path) -> None:
     """The wall clock of this process is off by as many seconds as `file` says, read again at SIGUSR1."""
-    base = app.bootstrap.SystemClock
+    base: Any = COMPOSED["SystemClock"]
     offset = [_seconds(file)]
 
-    class Clock(base):  # type: ignore[misc, valid-type]
+    class Clock(base):  # type: ignore[misc]
         def now(self) -> datetime:
             real: datetime = super().now()
             return real + timedelta(seconds=offset[0])
@@ -200,7 +199,7 @@ def _shift_clock(file: Path) -> None:
         offset[0] = _seconds(file)
 
     signal.signal(signal.SIGUSR1, read_again)
-    app.bootstrap.SystemClock = Clock  # type: ignore[misc]
+    COMPOSED["SystemClock"] = Clock
 
 
 def _seconds(file: Path) -> float:

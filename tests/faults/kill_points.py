@@ -20,6 +20,8 @@ from app.domain.execution import Execution
 from app.engine.broker import DispatchTerms
 from app.engine.ports import BrainMessage, CommandAck, ResultReport
 
+COMPOSED = vars(app.bootstrap)
+"""The names by which the composition root finds adapters: what is put here is what it builds."""
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -92,9 +94,9 @@ class _Cursor:
 def install(switch: KillSwitch) -> None:
     """Have the composition root build the adapters of this file."""
 
-    base_journal = app.bootstrap.SqliteJournal
+    base_journal: Any = COMPOSED["SqliteJournal"]
 
-    class Journal(base_journal):  # type: ignore[misc, valid-type]
+    class Journal(base_journal):  # type: ignore[misc]
         def _commit(self, cursor: Any, group: Any) -> None:
             events = [event for item in group for event, _row in item.rows]
             before: list[Point] = []
@@ -110,9 +112,9 @@ def install(switch: KillSwitch) -> None:
                 after.append(Point.AFTER_CONFIRMATION_COMMIT)
             super()._commit(_Cursor(cursor, switch, before, after), group)
 
-    base_broker = app.bootstrap.ZmqBroker
+    base_broker: Any = COMPOSED["ZmqBroker"]
 
-    class Broker(base_broker):  # type: ignore[misc, valid-type]
+    class Broker(base_broker):  # type: ignore[misc]
         def send(self, command: TradeCommand, terms: DispatchTerms) -> asyncio.Future[Execution]:
             switch.passing(Point.BEFORE_SEND)
             answer: asyncio.Future[Execution] = super().send(command, terms)
@@ -120,9 +122,9 @@ def install(switch: KillSwitch) -> None:
             answer.add_done_callback(lambda _got: switch.passing(Point.AFTER_REPLY))
             return answer
 
-    base_link = app.bootstrap.WebSocketBrainLink
+    base_link: Any = COMPOSED["WebSocketBrainLink"]
 
-    class Link(base_link):  # type: ignore[misc, valid-type]
+    class Link(base_link):  # type: ignore[misc]
         def send(self, message: BrainMessage) -> bool:
             points: tuple[Point, Point] | None = None
             if isinstance(message, ResultReport):
@@ -136,6 +138,6 @@ def install(switch: KillSwitch) -> None:
                 switch.passing(points[1])
             return sent
 
-    app.bootstrap.SqliteJournal = Journal  # type: ignore[misc]
-    app.bootstrap.ZmqBroker = Broker  # type: ignore[misc]
-    app.bootstrap.WebSocketBrainLink = Link  # type: ignore[misc]
+    COMPOSED["SqliteJournal"] = Journal
+    COMPOSED["ZmqBroker"] = Broker
+    COMPOSED["WebSocketBrainLink"] = Link

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 import app.adapters.journal_file
-import app.bootstrap
 from app.domain.commands import TradeCommand
 from app.domain.events import CommandDispatched, CommandReceived, Event
 from app.domain.execution import Execution, ExecutionState
@@ -22,6 +21,8 @@ from app.engine.broker import DispatchTerms
 from app.engine.inbox import Inbox
 from app.engine.ports import Arrival
 from app.settings import Settings
+
+from .kill_points import COMPOSED
 
 _SLOW_DISK = 0.03
 """Seconds that the disk of `no_journal_before_send` lags behind the send: what a busy disk takes anyway."""
@@ -33,16 +34,16 @@ def ids_in_memory(settings: Settings) -> None:
     for name in ("", "-wal", "-shm"):
         settings.journal.path.with_name(settings.journal.path.name + name).unlink(missing_ok=True)
     # The latch store would notice a journal that is gone, and stop.
-    app.bootstrap.starting_status = lambda _reading, _journalled, at: TradingStatus(
+    COMPOSED["starting_status"] = lambda _reading, _journalled, at: TradingStatus(
         TradingState.ACTIVE, 1, "as if for the first time", Actor.SYSTEM, at
     )
 
 
 def no_journal_before_send(_settings: Settings) -> None:
     """Whoever waits for RECEIVED or DISPATCHED on disk is told at once that it is there."""
-    base = app.bootstrap.SqliteJournal
+    base: Any = COMPOSED["SqliteJournal"]
 
-    class Journal(base):  # type: ignore[misc, valid-type]
+    class Journal(base):  # type: ignore[misc]
         def append(self, *events: Event) -> asyncio.Future[tuple[int, ...]]:
             written: asyncio.Future[tuple[int, ...]] = super().append(*events)
             if not any(isinstance(event, CommandReceived | CommandDispatched) for event in events):
@@ -56,14 +57,14 @@ def no_journal_before_send(_settings: Settings) -> None:
                 time.sleep(_SLOW_DISK)
             super()._commit(cursor, group)
 
-    app.bootstrap.SqliteJournal = Journal  # type: ignore[misc]
+    COMPOSED["SqliteJournal"] = Journal
 
 
 def resend_on_timeout(_settings: Settings) -> None:
     """No answer: ask again, as a request of its own, the way a retry loop around `order_send` does it."""
-    base = app.bootstrap.ZmqBroker
+    base: Any = COMPOSED["ZmqBroker"]
 
-    class Broker(base):  # type: ignore[misc, valid-type]
+    class Broker(base):  # type: ignore[misc]
         def send(self, command: TradeCommand, terms: DispatchTerms) -> asyncio.Future[Execution]:
             loop = asyncio.get_running_loop()
             answer: asyncio.Future[Execution] = loop.create_future()
@@ -79,13 +80,13 @@ def resend_on_timeout(_settings: Settings) -> None:
             super().send(command, terms).add_done_callback(again)
             return answer
 
-    app.bootstrap.ZmqBroker = Broker  # type: ignore[misc]
+    COMPOSED["ZmqBroker"] = Broker
 
 
 def no_fencing(_settings: Settings) -> None:
     """Neither the journal's lock nor the executor's own number: a second executor looks like the first."""
-    app.bootstrap.instance_of = lambda _: "0" * 32
-    app.adapters.journal_file._lock = lambda _: True
+    COMPOSED["instance_of"] = lambda _: "0" * 32
+    vars(app.adapters.journal_file)["_lock"] = lambda _: True
 
 
 def no_expiry_check(_settings: Settings) -> None:

@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.harness import PATIENCE, Line, World, clean_environment
-from tests.end_to_end.scripted_brain import Manners
+from tests.end_to_end.harness import Line, World, clean_environment
+from tests.end_to_end.scripted_brain import PATIENCE, Manners
 
 from .kill_points import KILL, Point
 

@@ -21,8 +21,9 @@ CHUNK = 65536
 MOST_RECORDED = 1 << 20
 """Bytes of one connection and direction that are kept to be delivered again."""
 PATIENCE = 20.0
-UP, DOWN = "up", "down"
 Way = Literal["up", "down"]
+UP: Way = "up"
+DOWN: Way = "down"
 Ending = Literal["rst", "fin"]
 T = TypeVar("T")
 
@@ -134,7 +135,7 @@ class FaultyProxy:
 
     def weather(self, way: Way | None = None, **changes: float) -> None:
         """Change one direction or both, for what is read from now on: latency, jitter, slices, bandwidth."""
-        ways = (UP, DOWN) if way is None else (way,)
+        ways: tuple[Way, ...] = (UP, DOWN) if way is None else (way,)
         for one in ways:
             self._weather[one] = replace(self._weather[one], **changes)  # type: ignore[arg-type]
 

@@ -24,7 +24,7 @@ from app.adapters.journal_reader import JournalReader
 from .common_judge import Verdict, judge
 from .common_results import Result, write_result
 from .common_trader import Trader
-from .kill_world import POLL, Forked
+from .kill_world import POLL, START_PATIENCE, Forked, Nursery
 from .proxy_campaign import BLOWS, HELD, ProxiedWorld
 from .soak_plot import table, write_plot
 
@@ -217,16 +217,18 @@ def soak(
     folder: Path,
     kill_every: float,
     fault_every: float = FAULT_EVERY,
+    nursery: Nursery | None = None,
 ) -> Soak:
     """Trade for so long, then let everything end and judge. `kill_every`: seconds between kills of the executor."""
-    begun = time.monotonic()
     rng = random.Random(seed)
-    world = ProxiedWorld(folder, seed=seed)
+    world = ProxiedWorld(folder, seed=seed, nursery=nursery)
     done = Soak(seed)
     try:
         world.begin_proxied()
         executor = world.fork(quick=True)
         done.lives = 1
+        world.brain.heard("STATE", timeout=START_PATIENCE)
+        begun = time.monotonic()
         trader = Trader(world.brain, rng, window=8, expiry=15_000)
         load = Load(trader, rate)
         troubles = Troubles(world, rng, kills=True)
@@ -260,9 +262,9 @@ def soak(
         done.verdict = judge(world.brain, trader.ids, world.ledger(), world.journal())
         with JournalReader(world.journal_file) as reader:
             done.journal_sound = reader.check_chain().sound
+        done.seconds = time.monotonic() - begun
     finally:
         world.close()
-    done.seconds = time.monotonic() - begun
     return done
 
 
