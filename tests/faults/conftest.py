@@ -18,6 +18,8 @@ if sys.platform == "win32":
         "test_soak_*.py",
         "test_proxy_*.py",
         "test_stop_*.py",
+        "test_disk_*.py",
+        "test_fuzz_live.py",
     ]
 
 
