@@ -139,7 +139,9 @@ class StopWork:
         return spec is None or spec.session_open
 
     def _waits(self, orders: Mapping[Ticket, PendingOrder], positions: Mapping[Ticket, Position]) -> bool:
-        """Whether something is left that may still be done later."""
+        """Whether something is left that may still be done later, or may still appear."""
+        if not self._core.processor.idle or self._core.reconciliation.unknown:
+            return True  # what was sent before the stop may yet turn out to have opened something
         if self._closing and positions:
             return True
         return any(

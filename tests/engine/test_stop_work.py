@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.commands import CancelOrder, ClosePosition, TradeCommand
+from app.domain.commands import CancelOrder, ClosePosition, PlaceOrder, TradeCommand
 from app.domain.events import StopStepTaken
 from app.domain.execution import Execution, ExecutionState, Finding
 from app.domain.trading_state import Actor, TradingState, TradingStatus
-from app.domain.values import Ticket
+from app.domain.values import OrderKind, Price, Symbol, Ticket, Volume
 from app.engine.broker import DispatchTerms
 from app.engine.snapshots import StopReceipt
 from tests.domain.making import order, position
@@ -316,3 +316,21 @@ async def test_a_stop_file_from_before_the_start_is_carried_out_whole(tmp_path: 
         assert "queue drained: 0" in receipt.proofs
     finally:
         await bench.close()
+
+
+async def test_an_order_that_was_under_way_at_the_press_is_found_when_it_lands(tmp_path: Path) -> None:
+    async with running(tmp_path) as bench:
+        market = Market(bench.broker)
+        bench.broker.answers.append(Scripted.NEVER)
+        action = PlaceOrder(Symbol("EURUSD"), OrderKind.BUY_LIMIT, Volume("0.10"), Price("1.09000"))
+        late = await bench.send(action)
+        await bench.until(lambda: bool(bench.broker.sent))
+        receipt = await press(bench, 3.0)
+        assert "no pending orders left" in receipt.proofs
+        done = bench.broker.done(late)
+        bench.broker.resolve(late.command_id, done)
+        assert done.order is not None
+        bench.broker.orders = [order(int(done.order))]
+        receipt = await later(bench, 5.0)
+        assert market.asked == [("cancel", done.order)]
+        assert "orders cancelled 1/1" in receipt.proofs
