@@ -20,6 +20,8 @@ from tests.end_to_end.scripted_brain import Manners, Message, ScriptedBrain, out
 
 SYMBOLS = ("EURUSD", "GBPUSD")
 EXPIRY = 30_000
+ANSWER_PATIENCE = 60.0
+"""Seconds for acknowledgements: far more than they take, also on a machine that is busy with other things."""
 
 
 class Flood:
@@ -121,20 +123,27 @@ class BrainProcess:
         self.flood.end()
         return {"ids": sum(1 for name in self.flood.ids if not self.brain.acks[name])}
 
-    def do_rest(self, patience: float = 10.0, **_: Any) -> Message:
-        """Send no more; wait until all is acknowledged, and all that was accepted has an end or is known as UNKNOWN."""
+    def do_rest(
+        self, patience: float = ANSWER_PATIENCE, answers: float = ANSWER_PATIENCE, **_: Any
+    ) -> Message:
+        """Send no more; wait `answers` seconds until all is acknowledged, then `patience` until what was accepted has an end.
+
+        UNKNOWN counts as one: it is an answer.
+        """
         self.flood.end()
         ids, brain = self.flood.ids, self.brain
-        deadline = time.monotonic() + patience
-        unanswered = self._until(lambda: [name for name in ids if not brain.acks[name]], deadline)
+
+        def silent() -> list[str]:
+            return [name for name in ids if not brain.acks[name]]
+
+        unanswered = self._until(silent, answers / 3)
         if unanswered and brain.sessions > self.sessions:
             # They went down with the connection; a brain asks again in the next session.
             brain.send_again(unanswered)
-            deadline += patience
-            unanswered = self._until(lambda: [name for name in ids if not brain.acks[name]], deadline)
+        unanswered = self._until(silent, answers)
         open_ones = self._until(
             lambda: [n for n in ids if brain.acks[n] and brain.final(n) is None and not brain.results[n]],
-            deadline,
+            patience,
         )
         ends = Counter(outcome(end) for name in ids if (end := brain.final(name)) is not None)
         return {
@@ -142,8 +151,9 @@ class BrainProcess:
             "ends": dict(ends),
         }  # fmt: skip
 
-    def _until(self, left: Any, deadline: float) -> list[str]:
+    def _until(self, left: Any, seconds: float) -> list[str]:
         """What is still left when it is nothing or time has run out."""
+        deadline = time.monotonic() + seconds
         tick = threading.Event()
         while (names := left()) and time.monotonic() < deadline:
             tick.wait(0.02)

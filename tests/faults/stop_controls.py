@@ -65,17 +65,19 @@ def _blocked(bench: Bench, findings: Findings) -> None:
 
 
 def _slow_terminal(bench: Bench, findings: Findings) -> None:
-    """The terminal takes seconds over one trade; what waits behind it must hear STOPPED long before."""
-    brain = bench.world.brain
+    """The terminal does not come back from a trade; what waits behind it must hear STOPPED all the same."""
+    world = bench.world
 
     def some_wait(_chance: random.Random) -> None:
-        until(lambda: brain.ask("progress")["answered"] >= 10, "ten commands wait")
+        world.terminal.freeze()
+        until(lambda: world.brain.ask("progress")["answered"] >= 10, "ten commands wait")
 
     _presser(bench, findings).cycle(
         "socket",
         menu=False,
+        longest=0.04,
         before_press=some_wait,
-        trouble=("slow:ms=4000,times=1",),
+        after_rest=world.terminal.thaw,
         patience=1.2,
         under_way=1,
     )
@@ -109,8 +111,8 @@ CONTROLS: dict[str, tuple[str, Part]] = {
     "stop_frame": ("the terminal's own record", _presses("socket")),
     "terminal_button": ("the terminal's button", _presses("terminal's button")),
     "journal_failure": ("a journal that cannot be written", _presses(FAILING_JOURNAL)),
-    "slow_terminal": ("what waits behind a slow trade is drained at once", _slow_terminal),
-    "drain": ("what waits behind a slow trade is drained at once", _slow_terminal),
+    "slow_terminal": ("what waits behind a trade that takes long", _slow_terminal),
+    "drain": ("what waits behind a trade that takes long", _slow_terminal),
     "epoch": ("reset and resume", _presses("socket")),
     "memory_of_ids": ("old commands once more", _presses("socket", "socket", "socket")),
     "old_timestamps": ("old commands once more", _presses(FAILING_JOURNAL, FAILING_JOURNAL)),

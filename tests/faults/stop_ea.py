@@ -82,7 +82,8 @@ def _press(world: EaStopWorld, findings: Findings, seed: int) -> None:
     press = Press(number, f"load, EA {world.host.front}", "socket", [])
     findings.presses.append(press)
     world.forget()
-    world.brain.ask("load", prefix=f"c{number}", rate=RATE, seed=number)
+    prefix = world.new_name("c")
+    world.brain.ask("load", prefix=prefix, rate=RATE, seed=number)
     threading.Event().wait(random.Random(f"{seed} {number}").uniform(0.05, 0.3))
     moment, report = world.press(f"campaign {number}")
     latch = world.latched_after(moment)
@@ -101,7 +102,7 @@ def _press(world: EaStopWorld, findings: Findings, seed: int) -> None:
     departed = {note.cid for note in sent if note.after <= latch.before}
     press.sent_before, press.sent_after = len(departed), sum(1 for n in sent if n.after > latch.before)
     effects = world.host.effects()
-    strangers = {e["cid"] for e in effects if str(e["cid"]).startswith(f"c{number}-")} - departed
+    strangers = {e["cid"] for e in effects if str(e["cid"]).startswith(f"{prefix}-")} - departed
     if strangers:
         press.failures.append(f"traded, and had not left before the latch: {sorted(strangers)[:5]}")
     later = [effect for effect in effects[counted:] if not str(effect["cid"]).startswith("stop:")]

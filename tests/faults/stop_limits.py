@@ -215,7 +215,7 @@ def storm_in(world: StopWorld, findings: Findings, count: int, *, same: bool, bo
     """`bounds`: factor on the time in which a status must be answered, for a busy machine."""
     cap = 25 if same else 100
     throttle = {"max_orders_per_second": 40, "max_orders_per_minute": cap}
-    name, prefix = f"{count} commands {'alike' if same else 'unlike'}", f"storm{int(same)}"
+    name, prefix = f"{count} commands {'alike' if same else 'unlike'}", world.new_name("storm")
     _begin(world, {"repeat_throttle": cap} if same else throttle, queue={"capacity": 10_000})
     world.forget()
     begun = time.monotonic()
@@ -233,7 +233,7 @@ def storm_in(world: StopWorld, findings: Findings, count: int, *, same: bool, bo
     took = time.monotonic() - begun
     rest = world.brain.ask("rest", patience=60)
     world.take()
-    deals = {line["cid"] for line in world.ledger() if str(line["cid"]).startswith(prefix)}
+    deals = {line["cid"] for line in world.ledger() if str(line["cid"]).startswith(f"{prefix}-")}
     frames = len(world.frames())
     traded = f"{len(deals)} deals, {frames} frames"
     findings.check(STORMS, f"{name}: exactly {cap} trades", len(deals) == frames == cap, traded)

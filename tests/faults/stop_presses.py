@@ -62,25 +62,24 @@ class Presser:
         rate: float = RATE,
         menu: bool = True,
         before_press: Callable[[random.Random], None] = lambda _chance: None,
+        after_rest: Callable[[], None] = lambda: None,
         longest: float = 0.35,
-        trouble: tuple[str, ...] = (),
         patience: float = 60.0,
         under_way: int = 0,
     ) -> Press:
         """Load, one stop, its proof, reset and resume; trading is active again when this returns. Raises AssertionError.
 
-        `trouble`: faults beyond those of the menu; `patience`: seconds for every command to get its end after the stop, but for
-        `under_way` ones that the terminal may still have.
+        `patience`: seconds for every command to get its end after the stop, but for `under_way` ones that the terminal may have.
         """
         world = self.world
         number = len(self.findings.presses)
         chance = random.Random(f"{self._seed} {number}")
-        faults = [*trouble, *(_faults(chance) if menu else [])]
+        faults = _faults(chance) if menu else []
         press = Press(number, self.scene, way, faults)
         self.findings.presses.append(press)
         world.forget()
         world.add_faults(spec for spec in faults if spec != "flood")
-        prefix = f"c{number}"
+        prefix = world.new_name("c")
         if rate:
             burst = FLOOD if "flood" in faults else 0
             world.brain.ask("load", prefix=prefix, rate=rate, burst=burst, seed=number)
@@ -97,6 +96,7 @@ class Presser:
         threading.Event().wait(chance.uniform(0.02, 0.12))
         if rate:
             self._rest(press, way, patience, under_way)
+        after_rest()
         self._proof(way, press, pressed)
         world.hand("clear_faults")
         world.take()
@@ -145,10 +145,11 @@ class Presser:
             press.to_terminal = note.at - pressed
 
     def _rest(self, press: Press, way: str, patience: float, under_way: int) -> None:
-        rest = self.world.brain.ask("rest", patience=patience)
-        press.offered, press.ends = rest["sent"], rest["ends"]
         # With a journal that cannot be written nothing is acknowledged: the brain has to ask again.
-        if way != FAILING_JOURNAL and (rest["unanswered"] or rest["open_count"] > under_way):
+        failing = way == FAILING_JOURNAL
+        rest = self.world.brain.ask("rest", patience=patience, **({"answers": 0.3} if failing else {}))
+        press.offered, press.ends = rest["sent"], rest["ends"]
+        if not failing and (rest["unanswered"] or rest["open_count"] > under_way):
             press.failures.append(
                 f"{rest['unanswered']} commands without an answer, {rest['open_count']} accepted without an end: {rest['open']}"
             )
@@ -191,9 +192,7 @@ class Presser:
         action = {
             "action": "OPEN_POSITION", "symbol": "USDJPY", "type": ("BUY", "SELL")[press.number % 2], "volume": 0.01,
         }  # fmt: skip
-        got = self.world.brain.ask("order", action=action, name=f"fresh-{self._seed}-{press.number}")[
-            "outcome"
-        ]
+        got = self.world.brain.ask("order", action=action, name=self.world.new_name("fresh"))["outcome"]
         if got != "EXECUTED":
             press.failures.append(f"a fresh command after reset and resume: {got}")
 
@@ -347,7 +346,7 @@ def freeze_engine(world: StopWorld, findings: Findings, count: int, seed: int) -
         press = Press(number, "engine frozen", "stop client", [])
         findings.presses.append(press)
         world.forget()
-        world.brain.ask("load", prefix=f"c{number}", rate=RATE, seed=number)
+        world.brain.ask("load", prefix=world.new_name("c"), rate=RATE, seed=number)
         threading.Event().wait(chance.uniform(0.03, 0.3))
         world.executor.freeze()
         pressed, report = world.press(
@@ -384,7 +383,7 @@ def limit_tripped(folder: Path, forge: Forge, findings: Findings, count: int, se
             press = Press(number, "load", "tripped limit", ["retcode:code=10006,cmd=open"])
             findings.presses.append(press)
             world.forget()
-            world.brain.ask("load", prefix=f"c{number}", rate=RATE, seed=number)
+            world.brain.ask("load", prefix=world.new_name("c"), rate=RATE, seed=number)
             threading.Event().wait(random.Random(f"{seed} {number}").uniform(0.03, 0.2))
             world.add_faults(press.faults)
             heard = float(world.brain.ask("alert", code="CONSECUTIVE_FAILURES", patience=60)["heard"])

@@ -43,7 +43,7 @@ def restarted(
 
 def restart_once(world: StopWorld, findings: Findings, number: int, how: str, seed: int) -> None:
     chance = random.Random(f"{seed} restart {number}")
-    prefix, name = f"r{number}", f"{number}: {how}"
+    prefix, name = world.new_name("r"), f"{number}: {how}"
     world.forget()
     world.brain.ask("load", prefix=prefix, rate=RATE, seed=number)
     threading.Event().wait(chance.uniform(0.05, 0.25))

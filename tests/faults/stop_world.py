@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -124,6 +125,7 @@ class StopWorld(World):
         self.forge = forge
         self.without = tuple(without)
         self.block_seconds = 5.0
+        self._names = itertools.count(1)
         self.notes: list[Note] = []
         self.wire: list[WireNote] = []
         self._tape: TapeReader | None = None
@@ -183,6 +185,10 @@ class StopWorld(World):
             self._tape.close()
         for tape in self.folder.glob("tape.*"):
             tape.unlink()
+
+    def new_name(self, what: str) -> str:
+        """For commands: one that this world's journal has not seen."""
+        return f"{what}{next(self._names)}"
 
     # ------------------------------------------------------------ what happened
 
