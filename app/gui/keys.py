@@ -43,6 +43,7 @@ KEYS = (
     Key("Del", "Close the chosen position, cancel the chosen order"),
     Key("F2", "Change stop loss, take profit or price of what is chosen"),
     Key("Ctrl+C", "Copy the chosen rows (all, if none is chosen)"),
+    Key("Ctrl+Shift+C", "Copy the one cell"),
     Key("Tab", "To the next part of the window"),
 )
 

@@ -165,8 +165,10 @@ class TablePane(Pane):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.fill_menu(menu, rows)
-        copy = menu.addAction("Copy", self.view.copy)
+        copy = menu.addAction("Copy rows\tCtrl+C", self.view.copy)
         copy.setEnabled(bool(self.view.rows.shown))
+        cell = menu.addAction("Copy cell\tCtrl+Shift+C", self.view.copy_cell)
+        cell.setEnabled(self.view.currentIndex().isValid())
         menu.popup(where)
 
     def fill_menu(self, menu: QMenu, rows: list[Row]) -> None:

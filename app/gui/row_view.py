@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import (
     QElapsedTimer,
+    QKeyCombination,
     QModelIndex,
     QPersistentModelIndex,
     QPointF,
@@ -43,6 +44,9 @@ from app.gui.tones import Tone
 
 _PADDING = 7
 _MOST_WIDTHS = 2048
+_COPY_CELL = QKeyCombination(
+    Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier, Qt.Key.Key_C
+)
 
 
 class RowDelegate(QStyledItemDelegate):
@@ -275,9 +279,18 @@ class RowView(QTableView):
         lines += ["\t".join(cell.text for cell in row.cells) for row in rows]
         QGuiApplication.clipboard().setText("\n".join(lines))
 
+    def copy_cell(self) -> None:
+        """The one cell that the keyboard or the mouse was on last."""
+        index = self.currentIndex()
+        if index.isValid():
+            QGuiApplication.clipboard().setText(self.rows.shown[index.row()].cell(index.column()).text)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         if event.matches(QKeySequence.StandardKey.Copy):
             self.copy()
+            return
+        if event.keyCombination() == _COPY_CELL:
+            self.copy_cell()
             return
         keys = {Qt.Key.Key_Delete: self.delete_pressed, Qt.Key.Key_F2: self.change_pressed}
         pressed = keys.get(Qt.Key(event.key()))

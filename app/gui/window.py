@@ -222,6 +222,11 @@ class MainWindow(QMainWindow):
             self._report = None
         self._draw()
 
+    def draw_now(self) -> None:
+        """What waits for the next frame, at once."""
+        self._frame.stop()
+        self._draw()
+
     def _draw(self) -> None:
         picture, self._waiting = self._waiting, None
         if picture is None:

@@ -166,6 +166,17 @@ def test_a_table_copies_what_is_chosen_with_its_headings(qtbot: QtBot, theme: Th
     assert QGuiApplication.clipboard().text() == "Symbol\tProfit\nGBPUSD\t2.00"
 
 
+def test_one_cell_is_copied_bare(qtbot: QtBot, theme: Theme) -> None:
+    view = RowView(COLUMNS, theme, "Test")
+    qtbot.addWidget(view)
+    view.rows.put([row("EURUSD", 1.5)])
+    view.setCurrentIndex(view.rows.index(0, 1))
+    qtbot.keyClick(
+        view, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
+    )
+    assert QGuiApplication.clipboard().text() == "1.50"
+
+
 def test_a_screen_reader_hears_column_and_value(watched: Watched) -> None:
     watched.put(row("EURUSD", 1.5))
     index = watched.model.index(0, 1)

@@ -321,3 +321,25 @@ def test_the_brokers_time_is_taken_when_it_is_known(still: StillWindow) -> None:
     assert "not known yet" in still.window.notices.label.text()
     still.show(canned.connected().model_copy(update={"server_utc_offset": -3600}))
     assert still.window.zone == Zone.broker(-3600)
+
+
+def test_tab_goes_from_the_table_to_the_stop_and_round_and_nothing_is_left_out(
+    still: StillWindow, qtbot: QtBot
+) -> None:
+    still.show(canned.connected())
+    window = still.window
+    window.activateWindow()
+    window.positions.view.setFocus()
+    seen: list[QWidget] = []
+    for _ in range(200):
+        qtbot.keyClick(window.focusWidget() or window, Qt.Key.Key_Tab)
+        at = window.focusWidget()
+        if at is None or at in seen:
+            break
+        seen.append(at)
+    assert window.top.stop_block.button in seen
+    assert window.top.act in seen
+    assert window.positions.filter in seen
+    assert window.commands.view in seen
+    # Within a pane: the filter before its table.
+    assert seen.index(window.commands.filter) < seen.index(window.commands.view)
