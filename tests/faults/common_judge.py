@@ -58,12 +58,18 @@ class Verdict:
         self.unknown += other.unknown
 
     def found(self) -> dict[str, Any]:
-        """For the report."""
+        """For the report: every number here has to be 0."""
         return {
             "duplicates": self.duplicates,
             "accepted_without_outcome": self.without_outcome,
             "contradictions": len(self.contradictions),
             "executed_after_expiry": len(self.late),
+        }
+
+    def counted(self) -> dict[str, Any]:
+        """What is no fault: how the commands ended."""
+        return {
+            "accepted": self.accepted,
             "unknown_for_a_time": self.unknown,
             "ends": dict(self.ends.most_common()),
         }

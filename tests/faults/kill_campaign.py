@@ -159,7 +159,7 @@ def main() -> int:
             "kills": sum(kills.kills for kills in done),
             "kills_by_point": {kills.point: kills.kills for kills in done},
             "commands": total.tried,
-            "accepted": total.accepted,
+            **total.counted(),
         },
         found=found,
         seconds=round(time.monotonic() - begun, 1),

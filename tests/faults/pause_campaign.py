@@ -244,7 +244,7 @@ def main() -> int:
             "rounds": sum(done.kinds.values()),
             "kinds": dict(done.kinds),
             "commands": done.verdict.tried,
-            "accepted": done.verdict.accepted,
+            **done.verdict.counted(),
         },
         found=done.verdict.found() | {"stuck": len(done.stuck)},
         seconds=round(done.seconds, 1),

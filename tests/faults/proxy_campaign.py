@@ -294,7 +294,7 @@ def main() -> int:
         name="proxy",
         tried={
             "commands": total.tried,
-            "accepted": total.accepted,
+            **total.counted(),
             "faults": dict(faults.most_common()),
             "counted": dict(counted),
         },

@@ -324,7 +324,10 @@ def main() -> int:
         "--fault-every", type=float, default=FAULT_EVERY, help="seconds between other faults"
     )
     options.add_argument(
-        "--results", type=Path, default=Path("build/faults"), help="folder for soak.json and soak.svg"
+        "--results",
+        type=Path,
+        default=Path("build/faults"),
+        help="folder for soak.json, soak_table.md and soak.svg",
     )
     chosen = options.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -345,7 +348,7 @@ def main() -> int:
         tried={
             "minutes": chosen.minutes,
             "commands": done.verdict.tried,
-            "accepted": done.verdict.accepted,
+            **done.verdict.counted(),
             "executors": done.lives,
             "faults": dict(Counter(name for _at, name in done.happened).most_common()),
         },
@@ -356,7 +359,6 @@ def main() -> int:
                 {"executor": life, "memory": round(memory, 3), "handles": handles}
                 for life, memory, handles in done.growth()
             ],
-            "table": rows,
         },
         seconds=round(done.seconds, 1),
         seed=chosen.seed,
@@ -366,8 +368,9 @@ def main() -> int:
         json.dumps({"samples": [asdict(one) for one in done.samples], "happened": done.happened}) + "\n"
     )
     write_plot(chosen.results / "soak.svg", done.samples, done.happened)
+    (chosen.results / "soak_table.md").write_text(rows + "\n", encoding="utf-8")
     print(rows)
-    print(json.dumps({**result.as_json(), "found": {**result.found, "table": "above"}}, indent=1))
+    print(json.dumps(result.as_json(), indent=1))
     return 1 if done.complaints() else 0
 
 
