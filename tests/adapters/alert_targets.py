@@ -46,6 +46,12 @@ class Webhook:
     def next(self, timeout: float = 20.0) -> dict[str, Any]:
         return self.got.get(timeout=timeout)
 
+    def about(self, words: str, timeout: float = 60.0) -> dict[str, Any]:
+        """The next one with these words in its title; a busy machine has others to tell of."""
+        while words not in (got := self.next(timeout))["title"]:
+            pass
+        return got
+
 
 @contextmanager
 def webhook() -> Iterator[Webhook]:

@@ -85,7 +85,8 @@ async def test_a_target_that_refuses_says_why_and_recovers(monkeypatch: pytest.M
         hook.status = 200
         sender.send(ALERT)
         await stands(sender, 0, fault=False)
-        assert sender.targets()[0].sent == 1
+        # The second attempt at the first message may come through as well.
+        await until(lambda: sender.targets()[0].sent in (1, 2))
 
 
 async def test_a_failed_message_is_tried_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from time import monotonic
 
 import pytest
 
-from tests.adapters.alert_targets import webhook
+from tests.adapters.alert_targets import Webhook, webhook
 
 from .conftest import MakeWorld
 from .harness import Line, World, ask_engine, until
@@ -27,61 +28,25 @@ def alerts(world: World) -> dict[str, Line]:
     return {alert["code"]: alert for alert in reversed(found["alerts"])}
 
 
-def test_a_lost_terminal_reaches_a_phone_and_stays_until_it_is_acknowledged(make_world: MakeWorld) -> None:
-    world = make_world()
+@pytest.fixture(scope="module")
+def watched(module_worlds: MakeWorld) -> Iterator[tuple[World, Webhook]]:
+    """A world whose alerts go to a webhook."""
+    world = module_worlds()
     with webhook() as phone:
-        urls = {"MEDULLA_ALERTS__URLS": f"json://ann:geheim@127.0.0.1:{phone.port}/token-of-mine"}
         world.brain.open()
         world.start_terminal()
         world.configure()
-        world.start_executor(environment=urls)
+        world.start_executor(environment=addresses(phone))
         world.brain.heard("STATE")
-        code, tested = ask_engine(world.folder, "POST", "/alerts/test", by="tests")
-        assert (code, tested["targets"]) == (
-            200,
-            [{"name": "1 json", "sent": 1, "dropped": 0, "fault": None}],
-        )
-        assert "test" in phone.next()["title"]
-
-        world.terminal.kill()
-        told = phone.next()
-        assert (told["title"], told["type"]) == ("Medulla exec_e2e: CRITICAL TERMINAL_LOST", "failure")
-        world.brain.heard("ALERT", lambda m: m["code"] == "TERMINAL_LOST")
-        world.start_terminal()
-        world.executor.said("ready", nth=2)
-        until(lambda: "TERMINAL_BACK" in alerts(world), "the terminal's return is told")
-        lost = alerts(world)["TERMINAL_LOST"]
-        assert lost["over_at"] is not None
-        assert lost["acknowledged_at"] is None
-
-        # Nobody has seen it yet: a killed engine remembers it.
-        world.executor.kill()
-        world.start_executor(environment=urls)
-        until(lambda: "TERMINAL_LOST" in alerts(world), "the alert of the run before")
-        again = alerts(world)["TERMINAL_LOST"]
-        assert (again["alert_id"], again["acknowledged_at"]) == (lost["alert_id"], None)
-        acknowledged = world.medulla("alerts", "ack", lost["alert_id"], "--note", "the cable")
-        assert (acknowledged.returncode, acknowledged.stdout) == (0, "Acknowledged: 1.\n"), (
-            acknowledged.stderr
-        )
-        assert alerts(world)["TERMINAL_LOST"]["acknowledged_by"] == "command line"
-        assert world.brain.do(BUY)["result"]["outcome"] == "EXECUTED"
-        assert world.executor.end() == 0
-    said = "\n".join(text for _, text in world.words())
-    logs = "\n".join(file.read_text(encoding="utf-8") for file in (world.folder / "logs").glob("*.log"))
-    for secret in ("geheim", "token-of-mine"):
-        assert secret not in said + logs
-    with sqlite3.connect(f"file:{world.journal_file}?mode=ro", uri=True) as journal:
-        rows = journal.execute("SELECT payload FROM events WHERE kind = 'AlertAcknowledged'").fetchall()
-        held = journal.execute("SELECT count(*) FROM events WHERE payload LIKE '%geheim%'").fetchone()
-    journal.close()
-    assert [json.loads(row[0])["alert_id"] for row in rows] == [lost["alert_id"]]
-    assert held == (0,)
+        yield world, phone
 
 
-def test_an_engine_that_stood_still_reconciles_and_says_so_once(make_world: MakeWorld) -> None:
-    world = make_world()
-    world.start()
+def addresses(phone: Webhook) -> dict[str, str]:
+    return {"MEDULLA_ALERTS__URLS": f"json://ann:geheim@127.0.0.1:{phone.port}/token-of-mine"}
+
+
+def test_an_engine_that_stood_still_reconciles_and_says_so_once(watched: tuple[World, Webhook]) -> None:
+    world, phone = watched
     after = world.brain.mark()
     began = monotonic()
     world.executor.freeze()
@@ -94,3 +59,47 @@ def test_an_engine_that_stood_still_reconciles_and_says_so_once(make_world: Make
     said = [m["code"] for m in world.brain.messages[after:] if m["type"] == "ALERT"]
     assert said.count("RESUMED") == 1
     assert len(world.ledger()) == 1
+    assert phone.about("RESUMED")["title"] == "Medulla exec_e2e: WARNING RESUMED"
+
+
+def test_a_lost_terminal_reaches_a_phone_and_stays_until_it_is_acknowledged(
+    watched: tuple[World, Webhook],
+) -> None:
+    world, phone = watched
+    code, tested = ask_engine(world.folder, "POST", "/alerts/test", by="tests")
+    [target] = tested["targets"]
+    assert (code, target["name"], target["fault"]) == (200, "1 json", None)
+    assert "tests" in phone.about("exec_e2e: test")["message"]
+
+    world.terminal.kill()
+    told = phone.about("TERMINAL_LOST")
+    assert (told["title"], told["type"]) == ("Medulla exec_e2e: CRITICAL TERMINAL_LOST", "failure")
+    world.brain.heard("ALERT", lambda m: m["code"] == "TERMINAL_LOST")
+    world.start_terminal()
+    world.executor.said("ready", nth=2)
+    until(lambda: "TERMINAL_BACK" in alerts(world), "the terminal's return is told")
+    lost = alerts(world)["TERMINAL_LOST"]
+    assert lost["over_at"] is not None
+    assert lost["acknowledged_at"] is None
+
+    # Nobody has seen it yet: a killed engine remembers it.
+    world.executor.kill()
+    world.start_executor(environment=addresses(phone))
+    until(lambda: "TERMINAL_LOST" in alerts(world), "the alert of the run before")
+    again = alerts(world)["TERMINAL_LOST"]
+    assert (again["alert_id"], again["acknowledged_at"]) == (lost["alert_id"], None)
+    acknowledged = world.medulla("alerts", "ack", lost["alert_id"], "--note", "the cable")
+    assert (acknowledged.returncode, acknowledged.stdout) == (0, "Acknowledged: 1.\n"), acknowledged.stderr
+    assert alerts(world)["TERMINAL_LOST"]["acknowledged_by"] == "command line"
+    assert world.brain.do(BUY)["result"]["outcome"] == "EXECUTED"
+    assert world.executor.end() == 0
+    said = "\n".join(text for _, text in world.words())
+    logs = "\n".join(file.read_text(encoding="utf-8") for file in (world.folder / "logs").glob("*.log"))
+    for secret in ("geheim", "token-of-mine"):
+        assert secret not in said + logs
+    with sqlite3.connect(f"file:{world.journal_file}?mode=ro", uri=True) as journal:
+        rows = journal.execute("SELECT payload FROM events WHERE kind = 'AlertAcknowledged'").fetchall()
+        held = journal.execute("SELECT count(*) FROM events WHERE payload LIKE '%geheim%'").fetchone()
+    journal.close()
+    assert [json.loads(row[0])["alert_id"] for row in rows] == [lost["alert_id"]]
+    assert held == (0,)
