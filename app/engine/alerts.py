@@ -109,8 +109,8 @@ class AlertDesk:
                     found[event.alert_id], acknowledged_at=event.at, acknowledged_by=event.by
                 )
         oldest = self._clock.now() - _RESTORED
-        recent = [alert for alert in found.values() if alert.at >= oldest]
-        self._alerts.extendleft(reversed(recent))
+        recent = [alert for alert in found.values() if alert.at >= oldest and not self.knows(alert.alert_id)]
+        self._alerts = deque([*recent, *self._alerts], maxlen=_KEPT)
         self._redraw()
         if self.unacknowledged and self._remind_at is None:
             self._remind_in(self._repeat)

@@ -177,6 +177,25 @@ async def test_what_nobody_has_seen_is_remembered_over_a_restart(tmp_path: Path)
         await second.close()
 
 
+async def test_of_very_many_the_newest_are_remembered(tmp_path: Path) -> None:
+    async with running(tmp_path) as first:
+        for number in range(250):
+            first.core.alarm("critical", f"C{number}", "thing")
+        journal = first.journal
+    journal.closed = False
+    second = Bench(tmp_path, journal=journal)
+    second.core.alerts._prefix = "second"
+    second.core.alarm("warning", "EARLY", "before the journal was read")
+    second.stop.start()
+    await second.engine.start()
+    try:
+        codes = [alert.code for alert in second.core.alerts.views]
+        assert codes[:3] == ["EARLY", "C249", "C248"]
+        assert len(codes) == 200
+    finally:
+        await second.close()
+
+
 async def test_yesterdays_alerts_are_history(tmp_path: Path) -> None:
     async with running(tmp_path) as first:
         first.core.alarm("critical", "OLD", "thing")
