@@ -276,7 +276,7 @@ class Machine:
             life.started = True
 
         loop.call_soon(lambda: life.keeper.spawn("start", begin()))
-        world.later(2.0, lambda: self._operator_looks(number))
+        world.later(0.5, lambda: self._operator_looks(number))
         return life
 
     def _build(self, loop: SimLoop) -> Life:
@@ -302,9 +302,7 @@ class Machine:
         journal.appended = self.oracle.appended
         status = starting_status(self.store.load(), self.disk.status, clock.now())
         if self.store.broken:
-            status = TradingStatus(
-                TradingState.HALTED, status.epoch, "store", Actor.SYSTEM, clock.now()
-            )
+            status = TradingStatus(TradingState.HALTED, status.epoch, "store", Actor.SYSTEM, clock.now())
         else:
             self.store.save(status)
         latch = SimLatch(status)
@@ -319,8 +317,7 @@ class Machine:
             close_positions=False,
             on_stopped=stopped,
         )
-        there: Any = lambda: self.stop_file
-        stop.stop_file_exists = there  # type: ignore[method-assign]
+        stop.stop_file_exists = lambda: self.stop_file  # type: ignore[method-assign]
         stop.start()
         broker = SimBroker(world, loop, clock, self.terminal, self.way, self.oracle.sent)
         link = SimLink(world, loop, clock, self.brain, self.oracle.told)
@@ -354,7 +351,18 @@ class Machine:
 
         engine = Engine(core, new_word=lambda: "harbor", new_id=new_id)
         life = Life(
-            loop, clock, journal, broker, link, latch, stop, core, engine, TaskKeeper("person"), began=world.now, logged=logged
+            loop,
+            clock,
+            journal,
+            broker,
+            link,
+            latch,
+            stop,
+            core,
+            engine,
+            TaskKeeper("person"),
+            began=world.now,
+            logged=logged,
         )
         life.keeper._tasks = _Ordered()  # type: ignore[assignment]
         holder.append(life)
@@ -492,7 +500,7 @@ class Machine:
         life, world = self.life, self.world
         if life is None or number != self.lives or life.loop.dead:
             return
-        world.later(world.between(0.5, 3.0), lambda: self._operator_looks(number))
+        world.later(world.between(0.1, 1.0), lambda: self._operator_looks(number))
         state = life.latch.state
         if state is TradingState.ACTIVE:
             self._stopped_at = None

@@ -57,9 +57,9 @@ def plan_of(rng: random.Random, commands: int) -> Plan:
     plain = rng.random() < 0.2
     return Plan(
         commands=commands,
-        gap=rng.choice((0.01, 0.05, 0.15, 0.3)),
-        faulty=rng.choice((0.1, 0.25, 0.5)),
-        fault_gap=rng.choice((0.5, 2.0, 6.0)),
+        gap=rng.choice((0.02, 0.05, 0.1, 0.2)),
+        faulty=rng.choice((0.1, 0.3, 0.6)),
+        fault_gap=rng.choice((0.5, 1.0, 2.0)),
         in_flight=rng.choice((1, 1, 1, 2, 4)),
         serial=rng.random() < 0.6,
         keeps_comments=rng.random() < 0.9,
@@ -96,18 +96,22 @@ class Report:
 class Program:
     """Drives one machine."""
 
-    def __init__(self, seed: int, commands: int, weakness: Weakness | None = None, lines: bool = False) -> None:
+    def __init__(
+        self, seed: int, commands: int, weakness: Weakness | None = None, lines: bool = False
+    ) -> None:
         self.world = World(seed)
         self.world.keep_lines = lines
         self.plan = plan = plan_of(self.world.random, commands)
-        limits = replace(LIMITS, max_orders_per_second=10, max_orders_per_minute=100) if plan.rates else LIMITS
+        limits = (
+            replace(LIMITS, max_orders_per_second=10, max_orders_per_minute=100) if plan.rates else LIMITS
+        )
         self.machine = Machine(self.world, limits=limits, in_flight=plan.in_flight, weakness=weakness)
         self.machine.terminal.serial = plan.serial
         self.machine.terminal.keeps_comments = plan.keeps_comments
         self.machine.brain.plain = plan.plain
         self.machine.brain.offset = plan.offset
         self.machine.way.fate = self._fate
-        self.machine.takes_over_after = self.world.random.choice((5.0, 60.0, 300.0))
+        self.machine.takes_over_after = self.world.random.choice((0.0, 2.0, 10.0))
         self.report = Report(seed)
         self.ids: list[CommandId] = []
         self.faulted: set[CommandId] = set()
@@ -121,10 +125,10 @@ class Program:
         world.later(world.between(0.3, 1.5), self._next_command)
         world.later(world.between(0.5, 3), self._next_fault)
         while len(self.ids) < self.plan.commands and not world.violations:
-            machine.run(1.0)
+            machine.run(0.3)
             if machine.life is None and not self._restart_due:
                 self._restart_due = True
-                world.later(world.between(0.05, 4), self._restart)
+                world.later(world.between(0.05, 0.6), self._restart)
         machine.run(world.between(0, 6))
         self._calm = True
         machine.settle()
@@ -136,8 +140,9 @@ class Program:
         self._restart_due = False
         machine, world = self.machine, self.world
         if machine.life is None:
-            if world.chance(0.05):
-                machine.wall_error = world.random.choice((-3600.0, 3600.0, -120.0, 0.0))
+            # Somebody sets the clock while nothing runs, and somebody sets it right again.
+            jump = world.random.choice((-3600.0, 3600.0, -120.0)) if world.chance(0.03) else 0.0
+            machine.wall_error = jump
             machine.start()
 
     def _reported(self) -> Report:
@@ -181,7 +186,9 @@ class Program:
         if self.ids and world.chance(0.03):
             cid = self._recent()
             self._mark("other content", cid)
-            brain.tell("command", self._made(cid, self._action(), Priority.NORMAL, 5.0, "other")(brain.clock()))
+            brain.tell(
+                "command", self._made(cid, self._action(), Priority.NORMAL, 5.0, "other")(brain.clock())
+            )
         if self.ids and world.chance(0.06):
             cid = self._recent()
             self._mark("withdrawal", cid)
@@ -206,7 +213,9 @@ class Program:
         cid = CommandId(f"c{len(self.ids) + 1}")
         self.ids.append(cid)
         if world.chance(0.01):
-            unreadable = UnreadableCommand(cid, f"u {cid}", "INVALID_COMMAND", "volume: must be greater than 0")
+            unreadable = UnreadableCommand(
+                cid, f"u {cid}", "INVALID_COMMAND", "volume: must be greater than 0"
+            )
             self.machine.brain.order(Signal(lambda _at: unreadable, cid))
             return
         expiry = rng.choice((0.05, 0.5, 2.0, 5.0, 5.0, 5.0, 30.0, 60.0))
@@ -231,11 +240,11 @@ class Program:
         positions, orders = list(terminal.positions), list(terminal.orders)
         symbol: Symbol = rng.choice(SYMBOLS)
         magic = Magic(rng.choice((0, 7, 8, 9)))
-        if dice < 0.45 or (not positions and dice < 0.7):
+        if dice < 0.45 or (not positions and 0.6 <= dice < 0.85):
             return OpenPosition(
                 symbol, rng.choice((Side.BUY, Side.SELL)), rng.choice(SIZES), magic=magic, comment="AI_1"
             )
-        if dice < 0.6:
+        if dice < 0.6 or (not orders and 0.86 <= dice < 0.96):
             return PlaceOrder(symbol, OrderKind.BUY_LIMIT, rng.choice(SIZES), PRICE, magic=magic)
         ticket = rng.choice(positions) if positions and rng.random() < 0.95 else Ticket(rng.randint(1, 99))
         order = rng.choice(orders) if orders and rng.random() < 0.95 else Ticket(rng.randint(1, 99))
@@ -295,37 +304,40 @@ class Program:
         faults = self._faults()
         name = world.random.choices(list(faults), [weight for weight, _ in faults.values()])[0]
         self._mark(name)
-        for record in self.machine.disk.open.values():
-            self.faulted.add(record.command_id)
+        self.faulted.update(self.machine.disk.open)
+        for cid in self.ids[-30:]:
+            signal = self.machine.brain.signals[cid]
+            if not signal.results and all(ack.status != "REJECTED" for ack in signal.acks):
+                self.faulted.add(cid)  # it waits for its answer
         world.trace(f"fault {name}")
         faults[name][1]()
         world.later(world.random.expovariate(1 / self.plan.fault_gap), self._next_fault)
 
     def _faults(self) -> dict[str, tuple[int, Callable[[], None]]]:
         return {
-            "brain cut": (4, self._brain_cut),
-            "accept then close": (2, self._hang_ups),
-            "acks lost": (2, self._acks_lost),
-            "brain silent": (1, self._brain_silent),
-            "terminal cut": (4, self._terminal_cut),
-            "terminal restart": (1, lambda: self.machine.terminal.restart(self.world.between(0.3, 8))),
-            "broker away": (2, self._broker_away),
-            "stream scrambled": (3, self._scrambled),
-            "slow disk": (4, self._slow_disk),
-            "disk fails": (1, self._disk_fails),
-            "crash": (6, self._crash),
-            "crash inside": (6, self._crash_inside),
-            "orderly end": (1, self.machine.end_in_order),
-            "stop": (2, self._stop),
-            "stop around a send": (3, lambda: self.machine.press("send")),
-            "stop frames lost": (1, self._stop_frames_lost),
-            "pause": (1, self.machine.pause),
-            "stop loss": (2, self._stop_loss),
+            "brain cut": (40, self._brain_cut),
+            "accept then close": (20, self._hang_ups),
+            "acks lost": (20, self._acks_lost),
+            "brain silent": (4, self._brain_silent),
+            "terminal cut": (40, self._terminal_cut),
+            "terminal restart": (8, lambda: self.machine.terminal.restart(self.world.between(0.3, 8))),
+            "broker away": (10, self._broker_away),
+            "stream scrambled": (40, self._scrambled),
+            "slow disk": (40, self._slow_disk),
+            "disk fails": (2, self._disk_fails),
+            "crash": (60, self._crash),
+            "crash inside": (100, self._crash_inside),
+            "orderly end": (10, self.machine.end_in_order),
+            "stop": (8, self._stop),
+            "stop around a send": (8, lambda: self.machine.press("send")),
+            "stop frames lost": (3, self._stop_frames_lost),
+            "pause": (4, self.machine.pause),
+            "stop loss": (20, self._stop_loss),
         }
 
     def _brain_cut(self) -> None:
         rng = self.world.random
-        self.machine.brain.cut(rng.choice((0.0, 0.01, 0.5, 10.0)), rng.choice((0.0, 0.3, 3.0, 12.0)))
+        self.machine.brain.cut(rng.choice((0.0, 0.01, 0.5, 10.0)), rng.choice((0.0, 0.0, 0.3, 3.0)))
 
     def _hang_ups(self) -> None:
         self.machine.brain.hang_ups = self.world.random.randint(1, 5)
@@ -352,7 +364,7 @@ class Program:
         end = self.machine.terminal.end
         if end is not None:
             end.cut("the connection broke")
-        self.machine.way.broken_until = self.world.now + self.world.random.choice((0.1, 1.0, 5.0, 15.0))
+        self.machine.way.broken_until = self.world.now + self.world.random.choice((0.1, 0.1, 1.0, 5.0))
 
     def _broker_away(self) -> None:
         terminal, world = self.machine.terminal, self.world
@@ -365,7 +377,7 @@ class Program:
         def whole() -> None:
             terminal.permissions = Permissions()
 
-        world.later(world.random.choice((0.5, 5.0, 20.0)), half)
+        world.later(world.random.choice((0.2, 1.0, 5.0)), half)
 
     def _scrambled(self) -> None:
         way = self.machine.way
@@ -374,20 +386,20 @@ class Program:
 
     def _slow_disk(self) -> None:
         speed, world = self.machine.speed, self.world
-        speed.high = world.random.choice((0.05, 0.5, 3.0, 8.0))
+        speed.high = world.random.choice((0.02, 0.1, 0.5, 6.0))
         speed.low = speed.high * world.random.random()
 
         def over() -> None:
             speed.low, speed.high = 0.0003, 0.003
 
-        world.later(world.between(0.5, 12), over)
+        world.later(world.between(0.5, 4), over)
 
     def _disk_fails(self) -> None:
         speed, world = self.machine.speed, self.world
         speed.fail_next, speed.fail_ghostly = True, world.chance(0.4)
         # Somebody starts it again.
         number = self.machine.lives
-        world.later(world.between(1, 6), lambda: self._crash_life(number))
+        world.later(world.between(0.05, 0.5), lambda: self._crash_life(number))
 
     def _crash_life(self, number: int) -> None:
         if self.machine.lives == number:
@@ -407,7 +419,9 @@ class Program:
                 self.faulted.add(cid)
 
     def _stop(self) -> None:
-        self.machine.press(self.world.random.choice(("brain", "operator", "socket", "socket", "file", "terminal")))
+        self.machine.press(
+            self.world.random.choice(("brain", "operator", "socket", "socket", "file", "terminal"))
+        )
 
     def _stop_frames_lost(self) -> None:
         self.machine.way.stop_frames_lost = self.world.random.randint(1, 5)

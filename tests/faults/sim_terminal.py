@@ -1,7 +1,7 @@
 """A simulated terminal with its broker behind the Broker and StopChannel ports, on the world's time.
 
-It keeps an independent ledger of every effect at the broker. Unlike the real one it *never* recognises a command id that comes again:
-what the executor hands over twice is done twice and seen by the oracle. No wire formats in here.
+It keeps an independent ledger of every effect at the broker. Unlike the real one it *never* recognises a command id that
+comes again: what the executor hands over twice is done twice and seen by the oracle. No wire formats in here.
 """
 
 from __future__ import annotations
@@ -43,10 +43,9 @@ from app.engine.broker import DispatchTerms, FindHints
 from tests.fakes.broker import ACCOUNT, EURUSD
 from tests.faults.sim_loop import World
 
-SYMBOLS = tuple(
-    Symbol(name)
-    for name in ("EURUSD", "GBPUSD", "USDJPY", "AUDUSD", "NZDUSD", "USDCAD", "USDCHF", "EURGBP", "EURJPY", "XAUUSD")
-)
+_NAMES = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD", *(f"STOCK{number:02d}" for number in range(36)))
+SYMBOLS = tuple(Symbol(name) for name in _NAMES)
+"""Many, since entries on a symbol with an unknown outcome wait."""
 SPECS = {symbol: replace(EURUSD, symbol=symbol, margin_per_lot=Decimal(1)) for symbol in SYMBOLS}
 BID, ASK = Price("1.10000"), Price("1.10010")
 RICH = replace(ACCOUNT, balance=Decimal(1000000), equity=Decimal(1000000), free_margin=Decimal(1000000))
@@ -284,7 +283,7 @@ class SimTerminal:
             # The request may be at the broker already when the terminal goes down.
             if fate.executed:
                 command, terms = frame.command, frame.terms
-                world.later(world.between(0, 0.2), lambda: self._effect_of(command, terms, Fate()))
+                world.later(world.between(0, 0.2), lambda: self._late(command, terms))
             self.restart(world.between(0.3, 4))
             return
         world.later(seconds, lambda: self._broker(frame, cid, boot))
@@ -323,7 +322,7 @@ class SimTerminal:
                     ExecutionState.REJECTED, retcode=10004, requested=command.volume, attempts=attempts
                 )
             case "late_fill":
-                world.later(fate.seconds, lambda: self._effect_of(command, terms, Fate()))
+                world.later(fate.seconds, lambda: self._late(command, terms))
                 return Execution(ExecutionState.UNKNOWN, retcode=10012, attempts=1)
             case _:
                 if fate.executed:
@@ -333,7 +332,9 @@ class SimTerminal:
     def _done(self, frame: Frame, execution: Execution, *, stored: bool) -> None:
         self._busy = False
         assert frame.command is not None
-        self.world.trace(f"terminal {frame.command.command_id} {execution.state.value} {execution.code or ''}")
+        self.world.trace(
+            f"terminal {frame.command.command_id} {execution.state.value} {execution.code or ''}"
+        )
         if frame.fate.kind == "cut_after":
             if self.end is not None:
                 self.end.cut("the connection broke")
@@ -364,6 +365,10 @@ class SimTerminal:
                 return self._modify_order(command, action)
             case CancelOrder():
                 return self._cancel(command, action.ticket)
+
+    def _late(self, command: TradeCommand | None, terms: DispatchTerms | None) -> None:
+        """The broker does it when nobody waits for an answer any more."""
+        self._effect_of(command, terms, Fate())
 
     def _effect(self, command: TradeCommand, kind: str, target: int) -> None:
         effect = Effect(self.world.now, str(command.command_id), kind, target)
