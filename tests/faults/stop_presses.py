@@ -147,7 +147,8 @@ class Presser:
     def _rest(self, press: Press, way: str, patience: float, under_way: int) -> None:
         # With a journal that cannot be written nothing is acknowledged: the brain has to ask again.
         failing = way == FAILING_JOURNAL
-        rest = self.world.brain.ask("rest", patience=patience, **({"answers": 0.3} if failing else {}))
+        waits = {"patience": 0.3, "answers": 0.3} if failing else {"patience": patience}
+        rest = self.world.brain.ask("rest", **waits)
         press.offered, press.ends = rest["sent"], rest["ends"]
         if not failing and (rest["unanswered"] or rest["open_count"] > under_way):
             press.failures.append(
