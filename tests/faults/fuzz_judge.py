@@ -112,6 +112,8 @@ class _Reader:
 
 
 def _text(quoted: str) -> str:
+    if quoted.isascii() and "\\" not in quoted:
+        return quoted[1:-1]
     found = _ESCAPE.sub(lambda m: chr(int(m[1], 16)) if m[1] else _PLAIN[m[2]], quoted[1:-1])
     if any("\ud800" <= c <= "\udfff" for c in quoted):
         raise NotStrict("a raw surrogate")

@@ -198,24 +198,23 @@ class LiveTarget:
 
     def replays(self, times: int) -> None:
         """Everything that was ever sent rightly, again: as it is, after a reconnection, after a kill and a restart."""
-        before = Counter(line["cid"] for line in self.world.ledger())
-        ids = sorted(self.brain.frames)
-
-        def again() -> None:
-            self.brain.send_again(ids)
-            self._all_read()
-            self.tried["frames sent again"] += len(ids)
-
         for _ in range(times):
-            again()
+            self.replay()
         fresh_session(self.brain, self.brain.hang_up)
-        again()
+        self.replay()
         self.world.executor.kill()
         begin(self.world)
-        again()
-        self.expect(
-            Counter(line["cid"] for line in self.world.ledger()) == before, "a replayed frame had an effect"
-        )
+        self.replay()
+
+    def replay(self) -> None:
+        """Every frame that was ever sent rightly, once more, byte for byte."""
+        before = Counter(line["cid"] for line in self.world.ledger())
+        ids = sorted(self.brain.frames)
+        self.brain.send_again(ids)
+        self._all_read()
+        self.tried["frames sent again"] += len(ids)
+        after = Counter(line["cid"] for line in self.world.ledger())
+        self.expect(after == before, "a replayed frame had an effect")
 
 
 def _throw(port: int, raw: bytes) -> None:
@@ -240,14 +239,21 @@ class BadDisk:
         self.wrong: list[str] = []
         self.tried = 0
 
-    def trial(self, name: str, strike: Callable[[], None], mend: Callable[[], None]) -> None:
+    @property
+    def shim(self) -> Mapping[str, str]:
+        """What an executor needs so that its files can be made to fail."""
+        return environment(self.world.folder, faults=self.rules)
+
+    def trial(
+        self, name: str, strike: Callable[[], None], mend: Callable[[], None], *, begun: bool = False
+    ) -> None:
         """Trade, strike while commands come, look; start anew on the mended disk, look again."""
         world, brain = self.world, self.brain
         self.tried += 1
         self.rules.write_text("")
-        if world.executor.alive:
+        if not begun:
             world.executor.end()
-        begin(world, environment(world.folder, faults=self.rules))
+            begin(world, self.shim)
         brain.do(BUY, f"before-{self.tried}")
         mark = brain.mark()
         strike()

@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Callable
 from decimal import Decimal
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
 from tests.faults.fuzz_json import CASES
@@ -59,10 +60,16 @@ def dump(value: Any) -> str:
     """JSON as people write it; Raw as it stands."""
     if isinstance(value, Raw):
         return str(value)
+    if isinstance(value, str):
+        return encode_basestring(value)
     if isinstance(value, Pairs):
-        return "{" + ",".join(f"{json.dumps(key)}:{dump(item)}" for key, item in value) + "}"
+        return "{" + ",".join(f"{encode_basestring_ascii(key)}:{dump(item)}" for key, item in value) + "}"
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(key)}:{dump(item)}" for key, item in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{encode_basestring_ascii(key)}:{dump(item)}" for key, item in value.items())
+            + "}"
+        )
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(dump, value)) + "]"
     if isinstance(value, Decimal):
