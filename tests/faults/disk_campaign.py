@@ -28,6 +28,7 @@ from tests.mql5_host.build import ROOT
 SHORT_ROUNDS, LONG_ROUNDS = 2, 6
 EACH = 8
 """Cuts of every kind in one round with one life."""
+FRESH = 4
 BEGINNINGS = 4
 """How many cut disks another life is begun and recorded on."""
 
@@ -84,20 +85,31 @@ def power(cuts: int, seed: int, minutes: float, results: Path | None) -> Result:
     total = Sum()
     with tempfile.TemporaryDirectory(prefix="medulla-cuts-", dir=memory_folder()) as temporary:
         folder, scratch = Path(temporary), Path(temporary) / "scratch"
-        controls = []
-        for life in record({folder / name: (SHORT_ROUNDS, seed, name) for name in CONTROLS}):
-            tally = asyncio.run(try_cuts(life, choose(life, 20, seed), scratch, enough=1))
-            controls.append(Control(CONTROLS[life.control], caught(tally) if tally.faults else "", seed))
-        lives = record({folder / f"first{n}": (LONG_ROUNDS, seed + n, "") for n in range(4)})
-        lives += from_cut_disks(lives[0], folder, BEGINNINGS, seed)
+        controls: list[Control] = []
+        lives = record({folder / f"first{n}": (LONG_ROUNDS, seed + n, "") for n in range(FRESH)})
         turn = 0
-        while time.monotonic() - begun < minutes * 60 and min(total.tried.values(), default=0) < cuts:
+        while True:
             asyncio.run(total.cut(lives[turn % len(lives)], EACH, seed + turn, scratch))
             turn += 1
+            if turn == 2:
+                controls = made_worse(folder, seed)
+            elif turn == FRESH:
+                lives += from_cut_disks(lives[0], folder, BEGINNINGS, seed)
             result = _power_result(total, controls, seed, time.monotonic() - begun, cuts)
             if results is not None:
                 write_result(results, result)
-    return result
+            over = time.monotonic() - begun > minutes * 60 and turn > 1
+            if over or (turn > FRESH and min(total.tried.values()) >= cuts):
+                return result
+
+
+def made_worse(folder: Path, seed: int) -> list[Control]:
+    """Each way to be worse, and what noticed it."""
+    controls = []
+    for life in record({folder / name: (SHORT_ROUNDS, seed, name) for name in CONTROLS}):
+        tally = asyncio.run(try_cuts(life, choose(life, 20, seed), folder / "scratch", enough=1))
+        controls.append(Control(CONTROLS[life.control], caught(tally) if tally.faults else "", seed))
+    return controls
 
 
 def _power_result(total: Sum, controls: list[Control], seed: int, seconds: float, cuts: int) -> Result:
