@@ -164,8 +164,11 @@ def render_wizard(theme: Theme, save: Save, settle: Settle) -> None:
         _close(wizard, settle)
 
 
-def _nothing(_wizard: SetupWizard) -> None:
-    return
+def _welcomed(wizard: SetupWizard) -> None:
+    wizard.welcome.where.setText(
+        "You can leave at any page and go on later; no real account is touched here. Everything is kept in\n"
+        "C:\\Users\\ann\\AppData\\Local\\Medulla"
+    )
 
 
 def _paired(wizard: SetupWizard) -> None:
@@ -288,7 +291,7 @@ def _ready(wizard: SetupWizard) -> None:
 
 
 _SHOWN: tuple[Callable[[SetupWizard], None], ...] = (
-    _nothing,
+    _welcomed,
     _paired,
     _found,
     _installed,

@@ -169,8 +169,8 @@ class SignLine(QWidget):
         """`good` | `bad` | `warning` | `open` | `busy` | `info`."""
         sign, self._tone = _SIGNS[kind]
         self.sign.setText(sign)
-        self.text.setText(_kept_together(quoted(text)))
-        self.more.setText(_kept_together(quoted(more)))
+        self.text.setText(quoted(text))
+        self.more.setText(quoted(more))
         self.more.setVisible(bool(more))
         self.setAccessibleName(f"{kind}: {text} {more}")
         self._colour()
@@ -189,13 +189,8 @@ _SIGNS = {
 }
 
 
-def _kept_together(text: str) -> str:
-    """A Windows path does not break behind its drive."""
-    return text.replace(":\\", ":\u2060\\")
-
-
 def sentence(text: str) -> QLabel:
-    label = QLabel(_kept_together(quoted(text)))
+    label = QLabel(quoted(text))
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label

@@ -40,12 +40,12 @@ class WelcomePage(WizardPage):
             line.tell("open", text, more)
             self.column.addWidget(line)
         self.column.addStretch()
-        where = sentence(
-            f"Everything is kept in {world.settings.data_folder}. You can leave at any page and go on later; "
-            "no real account is touched here."
+        self.where = sentence(
+            f"You can leave at any page and go on later; no real account is touched here. Everything is kept in\n"
+            f"{world.settings.data_folder}"
         )
-        where.setObjectName("dim")
-        self.column.addWidget(where)
+        self.where.setObjectName("dim")
+        self.column.addWidget(self.where)
 
 
 class PairPage(WizardPage):

@@ -108,9 +108,7 @@ class TerminalPage(WizardPage):
         for number, row in enumerate(self._found, 1):
             build = f"build {row['build']}" if row.get("build") else "build unknown"
             where = "portable" if row.get("portable") else row.get("origin") or "named by hand"
-            self._offer(
-                number, f"MetaTrader 5: {where}", f"{build}, data folder {row['data']}", str(row["data"])
-            )
+            self._offer(number, f"MetaTrader 5: {where}", f"{build}\n{row['data']}", str(row["data"]))
 
     def _offer(self, number: int, text: str, more: str, value: str) -> None:
         whole = QWidget()
@@ -213,8 +211,9 @@ class InstallPage(WizardPage):
             self._line("good", "Nothing to do here.", "The try-out starts a simulated terminal of its own.")
             return
         self.about.setText(
-            f"Copies the Expert Advisor, its library, the shared key and a preset with your ports and limits into "
-            f"{self.world.terminal}, and compiles it. Nothing that is not Medulla's own is overwritten without your word."
+            "Copies the Expert Advisor, its library, the shared key and a preset with your ports and limits into the terminal, "
+            "and compiles it. Nothing that is not Medulla's own is overwritten without your word.\n"
+            f"{self.world.terminal}"
         )
         if self.ready and self._result is not None:
             self._show_todo(self._result)
