@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -66,8 +67,12 @@ def kill_at(
     folder: Path,
     weakened: str | None = None,
     nursery: Nursery | None = None,
+    seconds: float = math.inf,
 ) -> Kills:
-    """Kill the executor `cycles` times, at `points` in turn, then let everything end and judge."""
+    """Kill the executor `cycles` times, at `points` in turn, then let everything end and judge.
+
+    After `seconds` there are no more kills, however many there have been.
+    """
     begun = time.monotonic()
     rng = random.Random(f"{seed} {points[0]}")
     world = FaultWorld(folder, nursery=nursery)
@@ -77,6 +82,8 @@ def kill_at(
         trader = Trader(world.brain, rng)
         watch = SentBeforeJournal(world.folder / "ledger.jsonl.commands", world.journal_file)
         for cycle in range(cycles):
+            if time.monotonic() - begun > seconds:
+                break
             point = points[cycle % len(points)]
             nth = rng.randint(1, 2 if "confirmation" in point else 8)
             linger = rng.choice((0.0, 0.0, rng.uniform(0, 0.002)))
@@ -116,23 +123,54 @@ def _cycle(
 # ------------------------------------------------------------------ the long form
 
 
-def _one(arguments: tuple[str, int, int, str]) -> Kills:
-    point, cycles, seed, folder = arguments
-    return kill_at([Point(point)], cycles=cycles, seed=seed, folder=Path(folder) / point)
+@dataclass(frozen=True)
+class Share:
+    """What one process of the long form does: its points one after the other, with one nursery."""
+
+    points: tuple[str, ...]
+    cycles: int
+    seed: int
+    folder: Path
+    seconds: float
+    """For each point."""
 
 
-def campaign(points: Iterable[Point], *, cycles: int, seed: int, folder: Path, worlds: int) -> list[Kills]:
-    work = [(str(point), cycles, seed, str(folder)) for point in points]
-    with ProcessPoolExecutor(worlds, mp_context=get_context("spawn")) as pool:
-        done = []
-        for kills in pool.map(_one, work):
+def _share(share: Share) -> list[Kills]:
+    done = []
+    nursery = Nursery(share.folder / f"nursery-{share.points[0]}")
+    try:
+        for point in share.points:
+            kills = kill_at(
+                [Point(point)],
+                cycles=share.cycles,
+                seed=share.seed,
+                folder=share.folder / point,
+                nursery=nursery,
+                seconds=share.seconds,
+            )
+            told = "; ".join(kills.complaints()[:3]) or "clean"
             print(
-                f"{kills.point}: {kills.kills} kills, {kills.verdict.tried} commands, {kills.seconds:.0f} s: "
-                + ("; ".join(kills.complaints()[:3]) or "clean"),
+                f"{point}: {kills.kills} kills, {kills.verdict.tried} commands, {kills.seconds:.0f} s: {told}",
                 flush=True,
             )
             done.append(kills)
+    finally:
+        nursery.close()
     return done
+
+
+def campaign(
+    points: Sequence[Point], *, cycles: int, seed: int, folder: Path, worlds: int, minutes: float
+) -> list[Kills]:
+    """All points, shared out among `worlds` processes; in so many minutes at most, the ends not counted."""
+    names = [str(point) for point in points]
+    most = -(-len(names) // worlds)
+    shares = [
+        Share(tuple(names[number::worlds]), cycles, seed, folder, minutes * 60 / most)
+        for number in range(min(worlds, len(names)))
+    ]
+    with ProcessPoolExecutor(worlds, mp_context=get_context("spawn")) as pool:
+        return [kills for share in pool.map(_share, shares) for kills in share]
 
 
 def main() -> int:
@@ -140,6 +178,9 @@ def main() -> int:
     options.add_argument("--cycles", type=int, default=200)
     options.add_argument("--seed", type=int, default=20261121)
     options.add_argument("--worlds", type=int, default=2)
+    options.add_argument(
+        "--minutes", type=float, default=math.inf, help="at most; then fewer kills are counted"
+    )
     options.add_argument("--point", action="append", choices=[str(point) for point in Point])
     options.add_argument("--results", type=Path, help="folder for kill.json")
     chosen = options.parse_args()
@@ -147,7 +188,12 @@ def main() -> int:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="medulla-kill-") as folder:
         done = campaign(
-            points, cycles=chosen.cycles, seed=chosen.seed, folder=Path(folder), worlds=chosen.worlds
+            points,
+            cycles=chosen.cycles,
+            seed=chosen.seed,
+            folder=Path(folder),
+            worlds=chosen.worlds,
+            minutes=chosen.minutes,
         )
     total = Verdict()
     for kills in done:
