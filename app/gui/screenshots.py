@@ -175,7 +175,7 @@ def _others(still: StillWindow, camera: _Camera) -> None:
 def dialogs(window: MainWindow) -> dict[str, QDialog]:
     """What can be opened over the window, made as the window makes it."""
     picture = canned.connected()
-    reset = ResetDialog(_asks_nothing(window), Path("STOP"), window)
+    reset = ResetDialog(_asks_nothing(), Path("STOP"), window)
     reset.challenged(ResetChallengeModel(word="harbour", unknown=("cmd-9f1b",), expires_in=120))
     reset.said.clear()
     history = HistoryDialog("cmd-9f20", Zone.UTC, window)
@@ -196,9 +196,10 @@ def dialogs(window: MainWindow) -> dict[str, QDialog]:
     }
 
 
-def _asks_nothing(window: MainWindow) -> EngineSession:
+def _asks_nothing() -> EngineSession:
     session = StillSession()
-    window.destroyed.connect(session.end)
+    # Its loop never runs: nothing is connected, so nothing is asked.
+    session.end()
     return session
 
 
