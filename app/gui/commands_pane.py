@@ -146,7 +146,7 @@ _COLUMNS = (
     Column("Priority", "CRITICAL", make=_priority),
     Column("What", "Close 0.10 EURUSD #10001231", make=lambda of: Cell(words.what(of.command))),
     Column("Strategy", "ma_cross", make=_strategy),
-    Column("Outcome", "✕ refused · volume 5.00 is above", make=_outcome),
+    Column("Outcome", "✕ refused · volume 5.00 is above max", make=_outcome),
     Column(
         "Queue",
         "99.9 ms",

@@ -31,6 +31,8 @@ _LABEL_ROOM = 70
 """Points that a time of day and the space before the next one take."""
 _LEAST_FOR_BOTH = 270
 """Height below which the fall below the peak makes way for the curve."""
+_LEAST_SPAN = 600.0
+"""Seconds that the charts show at least."""
 _FASTEST, _SLOWEST = 2.0, 30.0
 """Seconds from one drawing of the curve to the next."""
 
@@ -142,6 +144,7 @@ class EquityPane(Pane):
         self.below.getPlotItem().invertY(True)
         for plot in (self.plot, self.below):
             plot.getAxis("left").setWidth(62)
+            plot.getAxis("left").enableAutoSIPrefix(False)
         self._curve = self.plot.plot([], [], connect="finite")
         self._fall = self.below.plot([], [], fillLevel=0, connect="finite")
         self._limit = pg.InfiniteLine(
@@ -233,6 +236,10 @@ class EquityPane(Pane):
             low = min(low, level)
         margin = (high - low) * 0.08 or 1.0
         self.plot.setYRange(low - margin, high + margin, padding=0)
+        first, last = self.curve.times[0], self.curve.times[-1]
+        self.plot.setXRange(first, max(last, first + _LEAST_SPAN), padding=0.02)
+        deepest = max((value for value in self.curve.drawdown if isfinite(value)), default=0.0)
+        self.below.setYRange(0, max(1.0, deepest * 1.1), padding=0)
 
 
 def _equity_foot(picture: SnapshotModel) -> str:
