@@ -268,7 +268,7 @@ class SettingsDialog(QDialog):
         elif not found.changes:
             self.notice.say("info", "These values mean the same as before: there is nothing to apply.")
         else:
-            self.review.show_changes(found.changes)
+            self.review.show_changes(found.changes, live=self._way.live)
             self.stack.setCurrentIndex(1)
 
     def _go_to(self, key: str) -> None:

@@ -34,6 +34,7 @@ class ReviewPage(QWidget):
         super().__init__()
         self._theme = theme
         self._looser = 0
+        self._live = False
         self.headline = QLabel()
         self.headline.setStyleSheet("font-size: 13pt; font-weight: 600")
         self.grid = QGridLayout()
@@ -95,8 +96,9 @@ class ReviewPage(QWidget):
         line.addWidget(self.apply)
         column.addLayout(line)
 
-    def show_changes(self, changes: Sequence[SettingChangeModel]) -> None:
-        """Anew, with an empty reason."""
+    def show_changes(self, changes: Sequence[SettingChangeModel], *, live: bool) -> None:
+        """Anew, with an empty reason. `live`: an engine runs that takes over what it can."""
+        self._live = live
         while (item := self.grid.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
@@ -127,7 +129,8 @@ class ReviewPage(QWidget):
         name.setToolTip(change.key)
         old, new = _label(change.old), _label(change.new)
         new.setStyleSheet("font-weight: 600")
-        when = "in force at once" if change.effect == "live" else "from the engine's next start"
+        at_once = self._live and change.effect == "live"
+        when = "in force at once" if at_once else "from the engine's next start"
         meaning = _label(f"▲ looser, {when}" if change.loosens else f"✓ {when}")
         if change.loosens:
             meaning.setStyleSheet(f"color: {self._theme.tones.warn}; font-weight: 600")

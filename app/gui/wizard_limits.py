@@ -172,7 +172,7 @@ class LimitsPage(WizardPage):
                 self.fields[first].editor.setFocus()
             return
         if any(change.loosens for change in found.changes):
-            self.review.show_changes(found.changes)
+            self.review.show_changes(found.changes, live=self.world.way.live)
             self.stack.setCurrentIndex(1)
             self.changed.emit()
             return
