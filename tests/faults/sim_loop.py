@@ -1,7 +1,7 @@
 """A deterministic event loop and the virtual world around it: time jumps to whatever comes next, and a seed decides the rest.
 
-One World outlives many lives of the engine. Everything outside the engine (terminal, brain, disk, operator, stop thread) is a plain
-callback in the world's own agenda; a life has a loop of its own, which dies with it. No sockets, threads or real clocks in here.
+One World outlives many lives of the engine. Everything outside the engine (terminal, brain, disk, person, stop thread) is a
+callback in the world's own agenda; a life has a loop of its own, which dies with it. No sockets, threads or real clocks here.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from asyncio import events as asyncio_events
 from collections.abc import Callable
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVarTuple, Unpack
 
 START = datetime(2026, 3, 2, 12, 0, 0, tzinfo=UTC)
 MONOTONIC_START = 1000.0
 _STEP = 20e-6
 """Most seconds that one callback of the engine is taken to last: other ends of the machine act in between."""
+_Ts = TypeVarTuple("_Ts")
 _SHUFFLE = 1e-6
 """Seconds within which the seed settles what comes first."""
 APART = 2 * _SHUFFLE
@@ -120,7 +121,11 @@ class SimLoop(asyncio.BaseEventLoop):
         """Nothing sleeps in here that had to be woken."""
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
     ) -> asyncio.TimerHandle:
         return super().call_at(when + self.world.random.random() * _SHUFFLE, callback, *args, context=context)
 
@@ -189,7 +194,7 @@ class SimLoop(asyncio.BaseEventLoop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
             coroutine = task.get_coro()
             try:
-                coroutine.close()  # type: ignore[union-attr]
+                coroutine.close()
             except (RuntimeError, ValueError):
                 continue  # it would not end in order, and need not: a killed process ends nothing in order
         self._ready.clear()  # type: ignore[attr-defined]
@@ -205,6 +210,8 @@ class SimClock:
         self.wall_error = 0.0
         self.interrupt: Callable[[], None] | None = None
         """What another thread does when this one looks at a clock."""
+        self.stretch = 1.0
+        """So many times longer the engine's own pauses last, as on a busy machine."""
         self.looks = 0
         """So many looks go by before it does."""
 
@@ -227,4 +234,4 @@ class SimClock:
         return MONOTONIC_START + self._world.now
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds * self.stretch)
