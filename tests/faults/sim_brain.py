@@ -258,6 +258,10 @@ class SimLink:
     def retry_now(self) -> None:
         """It never gives up here."""
 
+    def renew(self, reason: str) -> None:
+        if self._connection is not None:
+            self._brain.hang_up(self._connection, 0.0)
+
     async def run(self, listener: BrainListener) -> None:
         self._listener = listener
         try:

@@ -1,4 +1,4 @@
-"""The Journal port on a simulated disk: a commit takes seeded time, is durable at one moment and known to the engine at a later one.
+"""The Journal port on a simulated disk: a commit takes seeded time; the engine learns of it later than it is durable.
 
 The Disk outlives the engine and holds exactly what was committed; a SimJournal dies with its life and takes with it what was not.
 The same refusals and the same hash chain as the real journal. No SQL and no files.
@@ -10,8 +10,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 from app.adapters.event_codec import decode_event, encode_event
@@ -157,7 +155,12 @@ class SimJournal:
     """The Journal port of one life. Its thread is the world's agenda: one item after the other, appends in groups."""
 
     def __init__(
-        self, disk: Disk, world: World, loop: SimLoop, speed: DiskSpeed, on_failure: Callable[[JournalFailed], None]
+        self,
+        disk: Disk,
+        world: World,
+        loop: SimLoop,
+        speed: DiskSpeed,
+        on_failure: Callable[[JournalFailed], None],
     ) -> None:
         self.disk = disk
         self.world = world

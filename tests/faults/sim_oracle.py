@@ -141,9 +141,7 @@ class Oracle:
             for brief in (*message.unresolved, *message.recent):
                 record = self.disk.records.get(brief.command_id)
                 if brief.result is not None and (record is None or brief.result not in record.results):
-                    world.violated(
-                        "report", f"{brief.command_id}: STATE tells a result that is not on disk"
-                    )
+                    world.violated("report", f"{brief.command_id}: STATE tells a result that is not on disk")
 
     # -------------------------------------------------------------- at every effect
 
@@ -179,9 +177,9 @@ class Oracle:
                 world.violated("truth", f"{cid} is {record.state.name}; the broker did nothing")
             elif record.state in NOTHING and cid in self.touched:
                 world.violated("truth", f"{cid} is {record.state.name}; the broker did it")
-        for cid in self.touched:
-            if CommandId(cid) not in disk.records:
-                world.violated("truth", f"{cid} was executed; the journal does not know it")
+        for done in self.touched:
+            if CommandId(done) not in disk.records:
+                world.violated("truth", f"{done} was executed; the journal does not know it")
         self._brain_knows(machine)
         self._picture_agrees(machine)
 

@@ -1,4 +1,4 @@
-"""The engine's ends of the simulated terminal: the Broker port and the stop channel of one life, with the faults of the way between.
+"""The engine's ends of the simulated terminal: Broker port and stop channel of one life, with the faults of the way between.
 
 A port dies with its life: what comes for it afterwards goes nowhere. Nothing here ever sends a frame twice.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from app.domain.commands import TradeCommand
 from app.domain.errors import TerminalUnavailable
@@ -27,6 +27,7 @@ from app.engine.broker import (
 from tests.faults.sim_loop import APART, SimClock, SimLoop, World
 from tests.faults.sim_terminal import SYMBOLS, Fate, Frame, SimTerminal
 
+T = TypeVar("T")
 ANSWER_TIMEOUT = 10.0
 SILENCE = 3.0
 
@@ -165,7 +166,8 @@ class SimBroker:
         number = self._count
         self._waiting[number] = settle
         self._world.later(
-            ANSWER_TIMEOUT, lambda: self._on_loop(lambda: self._settle(number, None, "no answer within 10 seconds"))
+            ANSWER_TIMEOUT,
+            lambda: self._on_loop(lambda: self._settle(number, None, "no answer within 10 seconds")),
         )
         return number
 
@@ -203,10 +205,10 @@ class SimBroker:
 
         world.at(self._last_arrival, arrive)
 
-    async def _question(self, answer: Callable[[], Any]) -> Any:
+    async def _question(self, answer: Callable[[], T]) -> T:
         if not self._session:
             raise TerminalUnavailable("no session with the terminal")
-        future: asyncio.Future[Any] = self._loop.create_future()
+        future: asyncio.Future[T] = self._loop.create_future()
 
         def settle(value: Any, why: str) -> None:
             if future.done():
@@ -259,7 +261,14 @@ class SimBroker:
         world.later(1.0, lambda: self._beat(session))
         self._listener.on_terminal_up(
             TerminalHello(
-                session, hello.boot, hello.terminal, hello.login, hello.mode, hello.epoch, hello.stopped, hello.stop_reason
+                session,
+                hello.boot,
+                hello.terminal,
+                hello.login,
+                hello.mode,
+                hello.epoch,
+                hello.stopped,
+                hello.stop_reason,
             )
         )
 
@@ -324,7 +333,9 @@ class SimBroker:
             if world.chance(0.35):
                 return  # lost: a gap, or the next heartbeat, shows it
             if world.chance(0.5):
-                world.later(delay + world.between(0, 0.5), lambda: self._on_loop(lambda: self._event(event, boot)))
+                world.later(
+                    delay + world.between(0, 0.5), lambda: self._on_loop(lambda: self._event(event, boot))
+                )
             else:
                 delay += world.between(0, 1.0)
         world.later(delay, lambda: self._on_loop(lambda: self._event(event, boot)))

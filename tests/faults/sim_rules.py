@@ -29,7 +29,10 @@ class SimRules(RuleBasedStateMachine):
     """A short story, step by step."""
 
     @initialize(
-        seed=st.integers(0, 2**16), in_flight=st.sampled_from((1, 1, 3)), serial=st.booleans(), plain=st.booleans()
+        seed=st.integers(0, 2**16),
+        in_flight=st.sampled_from((1, 1, 3)),
+        serial=st.booleans(),
+        plain=st.booleans(),
     )
     def begin(self, seed: int, in_flight: int, serial: bool, plain: bool) -> None:
         self.world = World(seed)
@@ -100,7 +103,9 @@ class SimRules(RuleBasedStateMachine):
     def withdraw(self, number: int) -> None:
         self.machine.brain.tell("withdraw", self.ids[number % len(self.ids)])
 
-    @rule(notice=st.sampled_from((0.0, 0.01, 4.0)), away=st.sampled_from((0.0, 5.0)), hang_ups=st.integers(0, 2))
+    @rule(
+        notice=st.sampled_from((0.0, 0.01, 4.0)), away=st.sampled_from((0.0, 5.0)), hang_ups=st.integers(0, 2)
+    )
     def cut_brain(self, notice: float, away: float, hang_ups: int) -> None:
         self.machine.brain.hang_ups = hang_ups
         self.machine.brain.cut(notice, away)
