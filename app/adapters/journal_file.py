@@ -164,7 +164,7 @@ class NameWatch:
 
     def moved(self) -> list[str]:
         """Names under which something else stands now, or nothing; the database first. Two system calls."""
-        return [name for name, known in self._known if _identity(name) != known]
+        return [name for name, known in self._known if known is not None and _identity(name) != known]
 
 
 def _identity(name: str) -> tuple[int, int] | None:

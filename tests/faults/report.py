@@ -38,6 +38,16 @@ TITLES = {
     "fuzz_api": "Fuzzing: the local API",
     "live": "Bad frames, replays and bad disks at a running executor",
 }
+AIMS = {
+    "power": 4_000,
+    "disk": 200,
+    "fuzz_brain": 1_000_000,
+    "fuzz_executor": 500_000,
+    "fuzz_terminal": 500_000,
+    "fuzz_api": 1_000_000,
+    "live": 14_000,
+}
+"""What a run should reach in what it counts first; one that fell short says so."""
 INTRODUCTION = """\
 # Reliability
 
@@ -116,6 +126,11 @@ def _bound(value: int, tries: int) -> str:
     return f"< {3 / tries:.1e}" if tries else "nothing was tried"
 
 
+def _short_of_the_aim(name: str, tries: int) -> str:
+    aim = AIMS.get(name, 0)
+    return f", short of the {_number(aim)} aimed at" if tries < aim else ""
+
+
 def _findings(found: Any) -> list[tuple[str, Any]]:
     if isinstance(found, int):
         return [("violations", found)]
@@ -154,7 +169,7 @@ def _overview(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         shown = ", ".join(f"{_plain(value)} {_escaped(key)}" for key, value in zeros) or "see below"
         bounds = {_bound(value, tries) for _, value in zeros if not value}
         yield (
-            f"| {TITLES.get(name, name)} | {_number(tries)} {_escaped(what)} | {shown} "
+            f"| {TITLES.get(name, name)} | {_number(tries)} {_escaped(what)}{_short_of_the_aim(name, tries)} | {shown} "
             f"| {', '.join(sorted(bounds)) or 'no bound'} | {result['seconds'] / 60:.1f} |"
         )
     missing = [TITLES[name] for name in ORDER if name not in found]
