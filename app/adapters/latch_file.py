@@ -5,8 +5,10 @@ It says what the file holds or why it cannot be trusted; what follows from a fau
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,7 @@ class FileLatchStore:
 
     def load(self) -> LatchReading:
         try:
-            with self._path.open("rb") as file:
-                content = file.read(_MOST + 1)
+            content = self._content()
         except FileNotFoundError:
             return self._missing()
         except OSError as fault:
@@ -47,6 +48,17 @@ class FileLatchStore:
         except (ValueError, RecursionError) as fault:
             return _distrust(f"the latch file {self._path} is damaged ({fault})")
         return LatchReading(status, None)
+
+    def _content(self) -> bytes:
+        """Raises OSError. Opened without waiting: a pipe in the latch's place would hold up the start for ever."""
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(self._path, flags)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
+            return os.read(descriptor, _MOST + 1)
+        finally:
+            os.close(descriptor)
 
     def save(self, status: TradingStatus) -> None:
         """See the port. The marker follows the file: a crash between the two leaves a file, which proves use by itself."""

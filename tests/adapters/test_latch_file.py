@@ -111,6 +111,18 @@ def test_a_damaged_latch_is_never_trusted(path: Path, damage: Callable[[bytes], 
     assert str(path) in str(reading.fault)
 
 
+@pytest.mark.timeout(20)
+def test_a_pipe_in_its_place_holds_nothing_up(path: Path) -> None:
+    FileLatchStore(path).save(ACTIVE)
+    path.unlink()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+    reading = FileLatchStore(path).load()
+    assert (reading.status, reading.first_use) == (None, False)
+    FileLatchStore(path).save(ACTIVE)
+    assert FileLatchStore(path).load().status == ACTIVE
+
+
 def test_every_single_flipped_bit_is_found(path: Path) -> None:
     store = FileLatchStore(path)
     store.save(ACTIVE)

@@ -180,6 +180,12 @@ def _socket(latch: Path, _chance: random.Random) -> None:
         os.chdir(here)
 
 
+def _pipe(latch: Path, _chance: random.Random) -> None:
+    """Whoever opens it to read waits for a writer."""
+    latch.unlink()
+    os.mkfifo(latch)
+
+
 def _old_copy(latch: Path, _chance: random.Random) -> None:
     shutil.copyfile(latch.parent / "kept" / "first" / "latch.json", latch)
 
@@ -233,6 +239,7 @@ WAYS: dict[str, Damage] = {
     "a link to what cannot be read": _link("/proc/self/mem"),
     "a link to an empty device": _link("/dev/null"),
     "a socket": _socket,
+    "a pipe": _pipe,
     "an old copy": _old_copy,
     "journal from an old copy": _old_journal,
     "journal missing": _no_journal,
