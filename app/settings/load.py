@@ -174,9 +174,7 @@ def _section(name: str, merged: Layer, data_folder: Path) -> BaseModel:
         raise _fault(key, merged[key], rule) from None
 
 
-_GROUPED = frozenset(
-    {"brain.signing_keys", "safety.allowed_symbols", "safety.sessions", "safety.strategies"}
-)
+_GROUPED = frozenset({"brain.signing_keys", "safety.allowed_symbols", "safety.sessions", "safety.strategies"})
 
 
 def check_value(key: str, value: Any, base: Path) -> None:

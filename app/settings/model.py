@@ -122,7 +122,10 @@ class LogSettings(_Section):
 class WatchdogSettings(_Section):
     max_latency_ms: Annotated[
         int, Whole, Field(ge=0, le=60_000), Allowed("milliseconds, a whole number to 60000; 0: off")
-    ] = Field(1000, description="Longest that a command at the terminal, its heartbeat, or the brain's pong may take unsaid.")
+    ] = Field(
+        1000,
+        description="Longest that a command at the terminal, its heartbeat, or the brain's pong may take unsaid.",
+    )
     failures_in_a_row: CountOrOff = Field(
         3, description="Entries that the broker refuses one after the other before it is said."
     )

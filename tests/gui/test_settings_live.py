@@ -1,4 +1,4 @@
-"""The settings dialog and the engine's end against a real engine: what is applied is in force, in the file, and in the journal."""
+"""The settings dialog and the engine's end against a real engine: applied is in force, in the file, and in the journal."""
 
 from __future__ import annotations
 
