@@ -438,7 +438,10 @@ def main(arguments: list[str]) -> int:
         folder = Path(temporary)
         world = World(folder / "world")
         try:
-            world.start()
+            world.brain.open()
+            world.start_terminal()
+            world.configure()
+            begin(world)
             target = LiveTarget(world, given.seed)
             target.trades(20)
             for _ in range(4):
