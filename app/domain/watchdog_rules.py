@@ -112,12 +112,13 @@ def clock_break(before: ClockReading, after: ClockReading) -> ClockBreak | None:
     counted = after.monotonic - before.monotonic
     real = max(counted, after.uptime - before.uptime)
     jumped = (after.wall - before.wall).total_seconds() - real
-    found = ClockBreak(
+    if real <= STOOD_STILL and real - counted <= CLOCK_STEP and abs(jumped) <= CLOCK_STEP:
+        return None
+    return ClockBreak(
         stood_still=real if real > STOOD_STILL else 0.0,
         uncounted=real - counted if real - counted > CLOCK_STEP else 0.0,
         jumped=jumped if abs(jumped) > CLOCK_STEP else 0.0,
     )
-    return found if found != ClockBreak() else None
 
 
 def above(value: float, limit: float) -> bool:
