@@ -25,7 +25,7 @@ from tests.faults.sim_program import Report, run_program
 
 PROGRAM = 600
 """Commands in one program of the campaign."""
-CONTROL_PROGRAMS = 60
+CONTROL_PROGRAMS = 120
 CONTROL_COMMANDS = 60
 
 

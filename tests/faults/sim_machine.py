@@ -489,8 +489,16 @@ class Machine:
         def arm(events: tuple[ev.Event, ...]) -> None:
             if any(isinstance(event, ev.CommandDispatched) for event in events):
                 life.journal.delivering = lambda _events: None
-                life.clock.looks = world.random.randint(0, 8)
-                life.clock.interrupt = lambda: life.latch.from_thread(engage)
+                gate: Any = life.core.gate
+                view = gate.view
+
+                def looked_at(command: Any) -> Any:
+                    gate.view = view
+                    life.clock.looks = world.random.randint(0, 3)
+                    life.clock.interrupt = lambda: life.latch.from_thread(engage)
+                    return view(command)
+
+                gate.view = looked_at
 
         life.journal.delivering = arm
 

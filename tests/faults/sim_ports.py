@@ -108,6 +108,7 @@ class SimBroker:
 
     def send(self, command: TradeCommand, terms: DispatchTerms) -> asyncio.Future[Execution]:
         world = self._world
+        self._clock.monotonic()  # here, too, another thread may come in between
         if not self._session:
             raise TerminalUnavailable("there is no session with the terminal: nothing was sent")
         fate = self._way.fate(command)
@@ -277,8 +278,10 @@ class SimBroker:
         world, terminal = self._world, self._terminal
         if self._loop.dead or self._session != session:
             return
+        # One connection keeps its order: behind a frame that hangs, heartbeats hang too.
+        hangs = self._last_arrival > world.now + 0.5
         reachable = terminal.up and terminal.active == session and world.now >= self._way.broken_until
-        if reachable and not terminal.busy:
+        if reachable and not terminal.busy and not hangs:
             symbol = world.random.choice(SYMBOLS)
             terminal.quoted[symbol] = world.now
             self._on_loop(lambda: self._beaten(session, symbol))

@@ -278,7 +278,7 @@ class Program:
                 "restart_unread", "restart_claimed", "restart_sent", "restart_done", "cut_before", "cut_after", "hang",
                 "unavailable",
             ),
-            (8, 8, 4, 2, 3, 3, 10, 3, 1, 1, 2, 2, 2, 2, 1, 3),
+            (8, 8, 4, 2, 3, 3, 10, 3, 1, 1, 2, 2, 2, 2, 4, 3),
         )[0]  # fmt: skip
         self._mark(kind, command.command_id)
         fate = Fate(kind, executed=world.chance(0.5))
@@ -328,8 +328,8 @@ class Program:
             "crash": (60, self._crash),
             "crash inside": (100, self._crash_inside),
             "orderly end": (10, self.machine.end_in_order),
-            "stop": (8, self._stop),
-            "stop around a send": (8, lambda: self.machine.press("send")),
+            "stop": (6, self._stop),
+            "stop around a send": (20, lambda: self.machine.press("send")),
             "stop frames lost": (3, self._stop_frames_lost),
             "pause": (4, self.machine.pause),
             "stop loss": (20, self._stop_loss),
