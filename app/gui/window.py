@@ -10,15 +10,14 @@ from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QMainWindow, QMenuBar, QVBoxLayout, QWidget
 
 from app.api.schemas import SnapshotModel, StopReceiptModel
-from app.api.stop_client import StopReport
-from app.gui import formats, keys, words
+from app.gui import keys, words
 from app.gui.acts import TradingActs
 from app.gui.alerts_pane import AlertsPane
 from app.gui.commands_pane import CommandsPane
 from app.gui.docks import PaneDocks
 from app.gui.equity_pane import EquityPane
 from app.gui.formats import Zone
-from app.gui.halt_banner import HaltBanner, StopStory, story_of_picture, story_of_report
+from app.gui.halt_banner import HaltBanner
 from app.gui.icons import state_icon
 from app.gui.journal_pane import JournalPane
 from app.gui.latency_pane import LatencyPane
@@ -30,6 +29,7 @@ from app.gui.positions_pane import OrdersPane, PositionsPane
 from app.gui.safety_pane import SafetyPane
 from app.gui.session import EngineLink, EngineSession, EngineState
 from app.gui.status_line import StatusLine
+from app.gui.stop_telling import StopTelling
 from app.gui.stopping import EmergencyStop
 from app.gui.theme import Theme
 from app.gui.top_bar import TopBar
@@ -38,7 +38,6 @@ from app.gui.window_menus import make_menus
 
 FRAME_MS = 100
 """Pictures that come faster than an eye can use them are folded into one."""
-_RECEIPT_MS = 1000
 _PAST_HOURS = 24
 
 
@@ -76,8 +75,6 @@ class MainWindow(QMainWindow):
         self._stop = stop
         self._picture: SnapshotModel | None = None
         self._waiting: SnapshotModel | None = None
-        self._receipt: StopReceiptModel | None = None
-        self._report: StopStory | None = None
         self._zone = Zone.LOCAL
         self._zone_name = "local"
         self._memory = WindowMemory(options.state_file)
@@ -97,6 +94,7 @@ class MainWindow(QMainWindow):
                 (self.safety, self.market),
             ),
         )
+        self.stop_telling = StopTelling(self.banner, session, stop)
         self.status_line = StatusLine(self.statusBar())
         self.acts = TradingActs(self, session, options.stop_file)
         made = make_menus(self, self.menus, theme, session.start_engine)
@@ -111,9 +109,6 @@ class MainWindow(QMainWindow):
         self._turn = QTimer(self)
         self._turn.setSingleShot(True)
         self._turn.timeout.connect(self._draw_one)
-        self._receipts = QTimer(self)
-        self._receipts.setInterval(_RECEIPT_MS)
-        self._receipts.timeout.connect(self._ask_receipt)
         self._recall()
 
     # ------------------------------------------------------------ parts
@@ -165,7 +160,6 @@ class MainWindow(QMainWindow):
         session.link.connect(self.show_link)
         session.notice.connect(self.notices.say)
         self.equity.past_wanted.connect(self._ask_past)
-        self._stop.reported.connect(self._reported)
         self.top.stop_block.pressed.connect(self.press_stop)
         self.top.pause.connect(acts.pause_or_resume)
         self.top.resume.connect(acts.pause_or_resume)
@@ -208,19 +202,10 @@ class MainWindow(QMainWindow):
         if picture.status.state != before:
             if picture.status.state == "HALTED" and before:
                 self.stopped.emit()
-            self._state_changed(picture)
+            self.stop_telling.state_changed(picture)
+            self._draw()
         elif not self._frame.isActive():
             self._frame.start()
-
-    def _state_changed(self, picture: SnapshotModel) -> None:
-        self._receipt = None
-        if picture.status.state == "HALTED":
-            self._receipts.start()
-            self._ask_receipt()
-        else:
-            self._receipts.stop()
-            self._report = None
-        self._draw()
 
     def draw_now(self) -> None:
         """What waits for the next frame, at once."""
@@ -233,7 +218,7 @@ class MainWindow(QMainWindow):
             return
         if self._session.state.state not in {EngineState.SILENT, EngineState.LOST}:
             self.top.show_picture(picture)
-        self._show_banner()
+        self.stop_telling.show_picture(self._picture)
         self.status_line.show_picture(picture)
         self._queue = [(pane, picture) for pane in reversed(self.panes)]
         self._turn.start(0)
@@ -267,7 +252,7 @@ class MainWindow(QMainWindow):
             kind = "info" if link.state in {EngineState.SEARCHING, EngineState.STARTING} else "warning"
             self.engine_line.say(kind, f"{link.words[:1].upper()}{link.words[1:]}.", stays=True)
             self.top.show_link(link)
-            self._show_banner()
+            self.stop_telling.show_picture(self._picture)
 
     def _ask_past(self) -> None:
         """The equity curve survives this window: the journal has one point a minute."""
@@ -284,31 +269,9 @@ class MainWindow(QMainWindow):
         """At once, in a thread of its own."""
         self._stop.press()
 
-    def _reported(self, report: StopReport) -> None:
-        at = formats.clock(self._stop.pressed_at, self._zone)
-        self._report = story_of_report(report, at)
-        self._show_banner()
-        if report.engine_latched:
-            self._ask_receipt()
-
-    def _ask_receipt(self) -> None:
-        if self._session.state.state is EngineState.CONNECTED:
-            self._session.ask(
-                "Stop", lambda client: client.stop_receipt(), self.have_receipt, lambda _why: None
-            )
-
     def have_receipt(self, receipt: StopReceiptModel) -> None:
         """What the engine has proved so far."""
-        self._receipt = receipt
-        self._show_banner()
-
-    def _show_banner(self) -> None:
-        picture = self._picture
-        connected = self._session.state.state is EngineState.CONNECTED
-        if picture is not None and connected and picture.status.state == "HALTED":
-            self.banner.tell(story_of_picture(picture, self._receipt, self._zone), len(picture.positions))
-        else:
-            self.banner.tell(self._report, 0)
+        self.stop_telling.have_receipt(receipt)
 
     # ------------------------------------------------------------ what the person does
 
@@ -364,6 +327,7 @@ class MainWindow(QMainWindow):
             pane.set_zone(zone)
         self.journal.zone = zone
         self.status_line.zone = zone
+        self.stop_telling.zone = zone
         self.equity.set_zone(zone)
         if self._picture is not None:
             self.status_line.show_picture(self._picture)
