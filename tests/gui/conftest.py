@@ -14,6 +14,7 @@ import pytest
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 from cli.engine_beside import EngineBeside, engine_beside
+from end_to_end.harness import World
 from PySide6.QtCore import QEvent, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -171,3 +172,22 @@ def engine(own_folder: Path) -> Iterator[EngineBeside]:
     """The real local API over a scripted engine, in a thread."""
     with engine_beside(own_folder) as beside:
         yield beside
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A real engine, the simulated terminal and a scripted brain, in processes of their own."""
+    made = World(tmp_path / "world")
+    made.start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def trader(world: World, make_trader: MakeTrader, qtbot: QtBot) -> Trader:
+    """The window in this process, following that engine."""
+    made = make_trader(world.config)
+    qtbot.waitUntil(
+        lambda: made.window.picture is not None and made.window.picture.ready, timeout=PATIENCE_MS
+    )
+    return made

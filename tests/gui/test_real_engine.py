@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +31,6 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     return tmp_path
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path / "world")
-    made.start()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def trader(world: World, make_trader: MakeTrader, qtbot: QtBot) -> Trader:
-    made = make_trader(world.config)
-    wait(qtbot, lambda: made.window.picture is not None and made.window.picture.ready)
-    return made
 
 
 def wait(qtbot: QtBot, condition: Any, timeout: int = PATIENCE_MS) -> None:
@@ -163,18 +147,6 @@ def test_a_frozen_engine_is_noticed_and_the_button_stops_the_terminal_itself(
     assert any("not known" in line for line in story.lines)
     world.executor.thaw()
     wait(qtbot, lambda: window.top.trading.value.text() == "■ HALTED")
-
-
-def test_a_killed_terminal_and_an_unplugged_brain_are_said_at_once(
-    world: World, trader: Trader, qtbot: QtBot
-) -> None:
-    chips = trader.window.top.chips
-    assert chips["terminal"].phrase.sign == "●"
-    world.terminal.kill()
-    wait(qtbot, lambda: chips["terminal"].phrase.sign != "●", SECONDS_2_WITH_ROOM)
-    wait(qtbot, lambda: chips["broker"].phrase.sign == "■")
-    world.brain.close()
-    wait(qtbot, lambda: chips["brain"].phrase.sign != "●", SECONDS_2_WITH_ROOM)
 
 
 def test_the_window_starts_an_engine_that_outlives_it_and_can_end_it(
