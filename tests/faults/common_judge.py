@@ -39,6 +39,8 @@ class Verdict:
     """What brain, journal and ledger tell differently of one command."""
     late: list[str] = field(default_factory=list)
     """Executed after the command's expiry."""
+    overrun: float = 0.0
+    """Seconds after its expiry at which the latest of all effects was written, if any was."""
     ends: Counter[str] = field(default_factory=Counter)
     unknown: int = 0
     """Commands that were UNKNOWN at some time."""
@@ -56,6 +58,7 @@ class Verdict:
         self.late += other.late
         self.ends += other.ends
         self.unknown += other.unknown
+        self.overrun = max(self.overrun, other.overrun)
 
     def found(self) -> dict[str, Any]:
         """For the report: every number here has to be 0."""
@@ -71,6 +74,7 @@ class Verdict:
         return {
             "accepted": self.accepted,
             "unknown_for_a_time": self.unknown,
+            "latest_effect_after_expiry_seconds": round(self.overrun, 3),
             "ends": dict(self.ends.most_common()),
         }
 
@@ -81,9 +85,13 @@ def judge(
     ledger: list[dict[str, Any]],
     journal: Mapping[str, Line],
     *,
-    patience: float = 0.05,
+    patience: float = 0.25,
 ) -> Verdict:
-    """Call it when all is over. `patience`: seconds that an effect may be younger than its command's expiry."""
+    """Call it when all is over. `patience`: seconds that an effect may be younger than its command's expiry.
+
+    The expiry bounds when a command may be sent; between the last look and the ledger's line a busy machine may take a process
+    its processor away. The most that was seen is reported (`Verdict.overrun`).
+    """
     asked = list(ids)
     verdict = Verdict(tried=len(asked))
     effects: dict[str, list[Line]] = {}
@@ -187,6 +195,7 @@ def _look_at_expiry(
     until = _seconds(message["timestamp"]) + message["expiry"] / 1000
     for line in effects:
         over = _seconds(line["time"]) - until
+        verdict.overrun = max(verdict.overrun, over)
         if over > patience:
             times = {} if row is None else {name: row[name] for name in _TIMES}
             verdict.late.append(

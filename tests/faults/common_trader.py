@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection
 
-from tests.end_to_end.scripted_brain import Message, ScriptedBrain
+from tests.end_to_end.scripted_brain import Manners, Message, ScriptedBrain
 
 SYMBOLS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD")
 FAR_BELOW = {"EURUSD": 0.9, "GBPUSD": 1.0, "USDJPY": 100.0, "XAUUSD": 1500.0}
@@ -73,11 +74,47 @@ class Orders:
         return self
 
 
+class CampaignBrain(ScriptedBrain):
+    """A scripted brain that knows which of its connections to trade on: the newest that lives and has told STATE.
+
+    A proxy may open a connection that only repeats what another said; when it ends, the real one is used again.
+    """
+
+    def __init__(self, manners: Manners | None = None) -> None:
+        super().__init__(manners)
+        self.generation = 0
+        """Grows whenever another connection is the one to trade on."""
+        self._living: list[ServerConnection] = []
+        self._told: list[ServerConnection] = []
+
+    @property
+    def may_trade(self) -> bool:
+        return self._connection is not None and self._connection in self._told
+
+    def _serve(self, connection: ServerConnection) -> None:
+        with self._changed:
+            self._living.append(connection)
+            self.generation += 1
+        try:
+            super()._serve(connection)
+        finally:
+            with self._changed:
+                self._living.remove(connection)
+                if self._living and self._connection is connection:
+                    self._connection = self._living[-1]
+                    self.generation += 1
+
+    def _hear(self, connection: ServerConnection, session: int, text: str) -> None:
+        super()._hear(connection, session, text)
+        if '"type":"STATE"' in text:
+            self._told.append(connection)
+
+
 class Trader:
     """The brain's side: keeps a window of commands open, sends again what has no end, counts who has ended."""
 
     def __init__(
-        self, brain: ScriptedBrain, rng: random.Random, *, window: int = WINDOW, expiry: int = 30_000
+        self, brain: CampaignBrain, rng: random.Random, *, window: int = WINDOW, expiry: int = 30_000
     ) -> None:
         self.brain = brain
         self.rng = rng
@@ -87,8 +124,8 @@ class Trader:
         self.ids: list[str] = []
         self.open: list[str] = []
         self.sessions_told = 0
-        """The session whose STATE was answered with everything that has no end."""
-        self._read = 0
+        """How often a session's STATE was answered with everything that has no end."""
+        self._generation = -1
 
     def settle(self) -> None:
         """Take out of the window what has ended."""
@@ -103,17 +140,14 @@ class Trader:
 
     def answer_state(self) -> bool:
         """What a brain does after a reconnection: once STATE is here, everything without an end is sent again, unchanged."""
-        messages, found = self.brain.messages, False
-        while self._read < len(messages):
-            message = messages[self._read]
-            self._read += 1
-            if message.body["type"] == "STATE" and message.session > self.sessions_told:
-                self.sessions_told = message.session
-                found = True
-        if found:
-            self.settle()
-            self.send_again()
-        return found
+        generation = self.brain.generation
+        if generation == self._generation or not self.brain.may_trade:
+            return False
+        self._generation = generation
+        self.sessions_told += 1
+        self.settle()
+        self.send_again()
+        return True
 
     def send_again(self) -> None:
         with suppress(ConnectionClosed, AssertionError):
@@ -122,7 +156,7 @@ class Trader:
     def top_up(self, most: int = 1 << 60) -> None:
         """Fill the window, up to `most` commands in all. Before the session's STATE there is nobody to trade with."""
         self.settle()
-        if self.sessions_told != self.brain.sessions:
+        if self._generation != self.brain.generation:
             return
         while len(self.open) < self.window and len(self.ids) < most:
             command_id = f"c{len(self.ids)}-{self.rng.getrandbits(32):08x}"

@@ -20,6 +20,7 @@ from typing import Any
 from tests.end_to_end.harness import Line, World, clean_environment
 from tests.end_to_end.scripted_brain import PATIENCE, Manners
 
+from .common_trader import CampaignBrain
 from .kill_points import KILL, Point
 
 POLL = 0.005
@@ -176,6 +177,7 @@ class FaultWorld(World):
     ) -> None:
         """`nursery`: one that other worlds use too; its owner closes it."""
         super().__init__(folder, manners=manners)
+        self.brain: CampaignBrain = CampaignBrain(manners)
         self._own_nursery = nursery is None
         self.nursery = nursery or Nursery(folder / "executors")
         self.forked: list[Forked] = []

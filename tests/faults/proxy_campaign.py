@@ -253,9 +253,35 @@ def _round(
 # ------------------------------------------------------------------ the long form
 
 
-def _one(arguments: tuple[int, int, str, float]) -> Storm:
-    commands, seed, folder, seconds = arguments
-    return storm(commands=commands, seed=seed, folder=Path(folder) / str(seed), seconds=seconds)
+@dataclass(frozen=True)
+class Share:
+    """What one process of the long form does: its worlds one after the other, with one nursery."""
+
+    seeds: tuple[int, ...]
+    commands: int
+    """Of each world."""
+    seconds: float
+    folder: Path
+
+
+def _share(share: Share) -> list[Storm]:
+    storms = []
+    nursery = Nursery(share.folder / f"nursery-{share.seeds[0]}")
+    try:
+        for seed in share.seeds:
+            done = storm(
+                commands=share.commands,
+                seed=seed,
+                folder=share.folder / str(seed),
+                nursery=nursery,
+                seconds=share.seconds,
+            )
+            told = "; ".join(done.complaints()[:3]) or "clean"
+            print(f"seed {seed}: {done.verdict.tried} commands, {done.seconds:.0f} s: {told}", flush=True)
+            storms.append(done)
+    finally:
+        nursery.close()
+    return storms
 
 
 def main() -> int:
@@ -270,20 +296,19 @@ def main() -> int:
     options.add_argument("--results", type=Path, help="folder for proxy.json")
     chosen = options.parse_args()
     begun = time.monotonic()
-    share = -(-chosen.commands // chosen.parts)
+    commands = -(-chosen.commands // chosen.parts)
     seconds = chosen.minutes * 60 * chosen.worlds / chosen.parts
+    seeds = tuple(range(chosen.seed, chosen.seed + chosen.parts))
     total, faults, counted = Verdict(), Counter[str](), Counter[str]()
     stuck: list[str] = []
     clean = True
     with tempfile.TemporaryDirectory(prefix="medulla-proxy-") as folder:
-        work = [(share, chosen.seed + part, folder, seconds) for part in range(chosen.parts)]
+        shares = [
+            Share(seeds[number :: chosen.worlds], commands, seconds, Path(folder))
+            for number in range(min(chosen.worlds, chosen.parts))
+        ]
         with ProcessPoolExecutor(chosen.worlds, mp_context=get_context("spawn")) as pool:
-            for done in pool.map(_one, work):
-                told = "; ".join(done.complaints()[:3]) or "clean"
-                print(
-                    f"seed {done.seed}: {done.verdict.tried} commands, {done.seconds:.0f} s: {told}",
-                    flush=True,
-                )
+            for done in [one for storms in pool.map(_share, shares) for one in storms]:
                 total.add(done.verdict)
                 faults += done.faults
                 counted += done.bytes
