@@ -62,7 +62,7 @@ class Flood:
     def end(self) -> None:
         self._ending.set()
         if self._thread is not None:
-            self._thread.join(30)
+            self._thread.join(120)
             self._thread = None
 
     def _run(self, prefix: str, rate: float, burst: int) -> None:

@@ -23,6 +23,8 @@ from .stop_world import StopWorld
 EDGES, STORMS = "limits at their edges", "storms"
 STATUS_BOUND = 0.05
 """Seconds in which a status is answered by an engine that has nothing else to do; a storm may make it ten times that."""
+PATIENCE = 240.0
+"""Seconds for all of a storm to be answered."""
 Action = dict[str, Any]
 
 
@@ -227,7 +229,7 @@ def storm_in(world: StopWorld, findings: Findings, count: int, *, same: bool, bo
         code, _status = world.engine("GET", "/status")
         answers.append(time.monotonic() - asked)
         told = world.brain.ask("progress")
-        if code != 200 or (told["over"] and told["answered"] == told["sent"]) or asked - begun > 55:
+        if code != 200 or (told["over"] and told["answered"] == told["sent"]) or asked - begun > PATIENCE:
             break
         tick.wait(0.03)
     took = time.monotonic() - begun
@@ -236,7 +238,10 @@ def storm_in(world: StopWorld, findings: Findings, count: int, *, same: bool, bo
     deals = {line["cid"] for line in world.ledger() if str(line["cid"]).startswith(f"{prefix}-")}
     frames = len(world.frames())
     traded = f"{len(deals)} deals, {frames} frames"
-    findings.check(STORMS, f"{name}: exactly {cap} trades", len(deals) == frames == cap, traded)
+    # A storm that a slow machine needs minutes for is allowed the minute's cap once more for each.
+    most = cap if same else cap * (1 + int(took // 60))
+    exact = len(deals) == frames and (len(deals) == cap if most == cap else cap <= len(deals) <= most)
+    findings.check(STORMS, f"{name}: exactly {cap} trades", exact, f"{traded} in {took:.0f} s")
     answered = rest["sent"] == count and not rest["unanswered"] and not rest["open_count"]
     findings.check(STORMS, f"{name}: every command has an answer and an end", answered, rest)
     if same:
