@@ -163,16 +163,16 @@ class Control:
 
 
 CONTROLS = (
-    Control("ids only in memory", ids_only_in_memory, 8),
+    Control("ids only in memory", ids_only_in_memory, 46),
     Control("resend on time-out", resend_on_timeout, 2),
     Control("no journal before send", no_journal_before_send),
-    Control("no fencing: sessions, epochs and time to live at the terminal", no_fencing, 47),
-    Control("no expiry check before send", no_expiry_check_before_send, 27),
-    Control("no latch check before send", no_latch_check_before_send, 21),
-    Control("no lock around the last look and the send", no_lock_around_send, 37),
+    Control("no fencing: sessions, epochs and time to live at the terminal", no_fencing, 11),
+    Control("no expiry check before send", no_expiry_check_before_send, 12),
+    Control("no latch check before send", no_latch_check_before_send, 8),
+    Control("no lock around the last look and the send", no_lock_around_send, 47),
     Control("acknowledgement before commit", ack_before_commit),
-    Control("entries on a symbol in doubt", no_doubt, 5),
-    Control("absence at the broker taken for failure", absence_is_failure),
+    Control("entries on a symbol in doubt", no_doubt, 3),
+    Control("absence at the broker taken for failure", absence_is_failure, 4),
     Control("results sent once only", results_sent_once),
     Control("results told before commit", results_told_before_commit),
 )
