@@ -12,6 +12,7 @@ from app.domain.execution import ExecutionState
 from app.protocol import ea_frames, ea_messages
 from app.protocol.ea_frames import BadFrame
 from tests.faults.fuzz_api import PORT, TOKENS, ApiTarget, Asked
+from tests.faults.fuzz_brain import BrainTarget
 from tests.faults.fuzz_source import dump
 from tests.faults.fuzz_terminal import BEAT, EXECUTION, FINDING, KEY, SPEC, TRADE, ExecutorTarget
 
@@ -114,3 +115,11 @@ async def test_a_trade_that_is_answered_so_stays_open_and_harms_nothing() -> Non
     assert not target.answer.done()
     target._say(dump(target._reply(number, EXECUTION)).encode())
     assert (await target.answer).state is ExecutionState.DONE
+
+
+def test_a_field_that_the_action_does_not_have_is_ignored() -> None:
+    """Seed 20261126 of the brain's campaign: the judge, not the decoder, held a symbol in a CLOSE_POSITION for a fault."""
+    target = BrainTarget(1)
+    command = {"action": "CLOSE_POSITION", "ticket": 7, "volume": 1, "symbol": "#AAPL"}
+    body = {"type": "TRADE_SIGNAL", "timestamp": "2026-11-21T12:00:00Z", "commandId": "c", "command": command}
+    assert target.check(dump(body), with_keys=False) == "ok"
