@@ -69,8 +69,8 @@ def settle(
 ) -> Settlement:
     """Decide from what the terminal reports.
 
-    `session`: the terminal session in which `finding` was asked. `expired`: the command's time to be sent has passed. `watched`: for
-    how long it has been asked for, on a clock that does not jump: a wall clock that was set back must not keep it open.
+    `session`: the terminal session in which `finding` was asked. `expired`: the command's time to be sent has passed. `watched`:
+    for how long it has been asked for, on a clock that does not jump: a wall clock that was set back must not keep it open.
     """
     if finding.ledger == "result" and finding.execution is not None:
         if finding.execution.state is not ExecutionState.UNKNOWN:
@@ -89,9 +89,7 @@ def settle(
     return _look_at_broker(record, finding, now, watched)
 
 
-def _look_at_broker(
-    record: CommandRecord, finding: Finding, now: datetime, watched: timedelta
-) -> Settlement:
+def _look_at_broker(record: CommandRecord, finding: Finding, now: datetime, watched: timedelta) -> Settlement:
     execution = _evidence(record, finding)
     if execution is not None:
         return Settled(execution)

@@ -1,5 +1,5 @@
-"""How long a picture of 200 positions and 50 symbols takes from its arrival to the last pixel. Percentiles are printed; the bound in
-the normal run is generous, the figures that count come from `python -m tests.benchmarks.window_load` on an idle machine.
+"""How long a picture of 200 positions and 50 symbols takes from its arrival to the last pixel. Percentiles are printed; the bound
+in the normal run is generous, the figures that count come from `python -m tests.benchmarks.window_load` on an idle machine.
 """
 
 from __future__ import annotations

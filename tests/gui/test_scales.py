@@ -1,6 +1,7 @@
 """No text is cut: every state, pane and dialog, at the scales that Windows offers and on the smallest usual screens.
 
-1920x1080 at 200 % is 960x540, as small as the window may become. The scales in between: `pytest tests/gui/test_scales.py -m long`.
+1920x1080 at 200 % is 960x540, as small as the window may become. The scales in between:
+`pytest tests/gui/test_scales.py -m long`.
 """
 
 from __future__ import annotations
