@@ -69,7 +69,7 @@ def from_cut_disks(life: Life, folder: Path, number: int, seed: int) -> list[Lif
     for index, (_, image) in enumerate(images(life, cuts)):
         before = folder / f"before{index}"
         save_image(image, before)
-        found += record({folder / f"life{index}": (LONG_ROUNDS, seed + index, "")}, before)
+        found += record({folder / f"life{index}": (LONG_ROUNDS, seed + 1000 + index, "")}, before)
     return found
 
 

@@ -114,6 +114,9 @@ def record(jobs: Mapping[Path, tuple[int, int, str]], before: Path | None = None
 def promised(life: Life, upto: int) -> Promises:
     """What had been confirmed before operation number `upto`."""
     found = Promises()
+    if life.before is not None:
+        inherited = FileLatchStore(life.before / "data" / "latch.json").load().status
+        found.latch = found.latch_begun = None if inherited is None else inherited.reason
     for number, word in marks(life.operations):
         if number >= upto:
             break

@@ -63,6 +63,10 @@ life's proportions, so a bound speaks of *one more try of that campaign*, not of
 **What counts.** Effects are counted in the books of the terminal, never by asking the executor. What is called a
 violation is a broken promise: a command at the broker twice, an accepted command without an end, a trade after a
 stop, a confirmed row lost, something malformed accepted, a crash.
+
+**Every day.** Short forms of the campaigns are part of the normal test run. So are some 300 JSON texts by class (those
+of Seriot's JSONTestSuite, written anew in `tests/faults/fuzz_json.py`): the executor's reader and the Expert
+Advisor's must each take what RFC 8259 takes and refuse what it refuses.
 """
 LIMITS = """\
 ## Only against a simulated broker
