@@ -214,7 +214,11 @@ async def test_a_journal_that_failed_is_a_link_that_is_down(tmp_path: Path) -> N
     async with running(tmp_path) as rig:
         rig.engine.core.journal_failed(JournalFailed("The disk is full."))
         journal = rig.engine.operator.snapshot().links[3]
-        assert (journal.name, journal.state, journal.detail) == ("journal", LinkState.DOWN, "The disk is full.")
+        assert (journal.name, journal.state, journal.detail) == (
+            "journal",
+            LinkState.DOWN,
+            "The disk is full.",
+        )
 
 
 async def test_prometheus_tells_state_links_and_money(tmp_path: Path) -> None:

@@ -110,7 +110,9 @@ def main() -> int:
                 settle()
                 found[f"{state} {width}x{height}"] = cut(still.window)
                 if still.window.size() != QSize(width, height):
-                    found[f"{state} {width}x{height}"].append(f"the window takes {_said(still.window.size())}")
+                    found[f"{state} {width}x{height}"].append(
+                        f"the window takes {_said(still.window.size())}"
+                    )
             if state == "connected":
                 found |= _panes(still) | _dialogs(still)
             still.stop.close()
