@@ -32,6 +32,7 @@ from app.api.server import ApiServer
 from app.domain.errors import ConfigurationError, JournalFailed
 from app.domain.market import Account
 from app.domain.trading_state import Actor
+from app.domain.values import Magic
 from app.engine.command_processor import ProcessorOptions
 from app.engine.core import EngineCore, EngineOptions, LogLine
 from app.engine.hotkey import HotkeyThread
@@ -257,6 +258,7 @@ def _engine(
             capacity=settings.queue.capacity,
             max_in_flight=terminal.max_in_flight,
             max_attempts=terminal.max_attempts,
+            magic=Magic(terminal.magic),
         ),
         unsigned_allowed=brain.allow_unsigned and not brain.signing_keys,
         backup_folder=settings.journal.backup_folder,

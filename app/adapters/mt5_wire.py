@@ -71,7 +71,7 @@ def trade_request(command: TradeCommand, terms: DispatchTerms) -> tuple[str, dic
             _put(args, sl=action.stop_loss, tp=action.take_profit, price=action.price)
             args |= {
                 "deviation": terms.deviation,
-                "magic": str(action.magic),
+                "magic": str(action.magic or terms.magic),
                 "comment": terms.comment,
                 "tag": terms.tag,
                 "max_attempts": terms.max_attempts,
@@ -87,7 +87,7 @@ def trade_request(command: TradeCommand, terms: DispatchTerms) -> tuple[str, dic
             _put(args, stop_limit=action.stop_limit_price, sl=action.stop_loss, tp=action.take_profit)
             _put(args, expiration=action.expiration)
             args |= {
-                "magic": str(action.magic),
+                "magic": str(action.magic or terms.magic),
                 "comment": terms.comment,
                 "tag": terms.tag,
                 "max_attempts": terms.max_attempts,

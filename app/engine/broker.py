@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from app.domain.commands import TradeCommand
+from app.domain.commands import NO_MAGIC, TradeCommand
 from app.domain.execution import Execution, Finding
 from app.domain.market import Account, Deal, Permissions, Quote, SymbolSpec, TerminalSnapshot, TradeEvent
 from app.domain.values import CommandId, Magic, Symbol, Ticket
@@ -33,6 +33,8 @@ class DispatchTerms:
     """Most price deviation the terminal may accept, points."""
     max_attempts: int
     """1 to 3: how often transient refusals (10004, 10020, 10021, 10024) may be retried inside the terminal."""
+    magic: Magic = NO_MAGIC
+    """Of a position or order whose command names none: with 0 the Expert Advisor would later take it for somebody else's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.domain.commands import CommandClass, Origin, TradeCommand
+from app.domain.commands import NO_MAGIC, CommandClass, Origin, TradeCommand
 from app.domain.errors import JournalFailed, TerminalUnavailable
 from app.domain.events import (
     CommandDispatched,
@@ -27,7 +27,7 @@ from app.domain.events import (
 from app.domain.execution import Execution, ExecutionState
 from app.domain.results import CommandResult, Outcome
 from app.domain.safety_view import Refusal
-from app.domain.values import CommandId, Price, Side
+from app.domain.values import CommandId, Magic, Price, Side
 from app.engine.book import Book
 from app.engine.broker import Broker
 from app.engine.command_queue import CommandQueue
@@ -49,6 +49,8 @@ class ProcessorOptions:
     capacity: int = 1000
     max_in_flight: int = 1
     max_attempts: int = 3
+    magic: Magic = NO_MAGIC
+    """Of what is opened by commands that name none."""
 
 
 class CommandProcessor:
@@ -301,6 +303,7 @@ class CommandProcessor:
             self._gate.limits,
             seconds_left=item.deadline - now,
             max_attempts=self._options.max_attempts,
+            magic=self._options.magic,
         )
         try:
             answer = self._broker.send(item.command, terms)

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 
 from app.domain.commands import (
+    NO_MAGIC,
     CancelOrder,
     CloseAll,
     ClosePosition,
@@ -31,7 +32,7 @@ from app.domain.limits import SafetyLimits
 from app.domain.market import SymbolSpec
 from app.domain.results import CloseDetail, CommandResult, Outcome
 from app.domain.retcodes import retcode_name
-from app.domain.values import CommandId, Price, Side, Ticket
+from app.domain.values import CommandId, Magic, Price, Side, Ticket
 from app.engine.broker import DispatchTerms
 from app.engine.desk import CommandInHand
 
@@ -66,6 +67,7 @@ def terms_for(
     *,
     seconds_left: float,
     max_attempts: int,
+    magic: Magic = NO_MAGIC,
 ) -> DispatchTerms:
     """How to send it: what is left of its time, and how far the price may move."""
     tag = item.record.tag or tag_of(item.command_id)
@@ -82,6 +84,7 @@ def terms_for(
         comment=comment,
         deviation=deviation,
         max_attempts=max_attempts,
+        magic=magic,
     )
 
 

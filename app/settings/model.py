@@ -82,6 +82,13 @@ class TerminalSettings(_Section):
     max_attempts: Annotated[int, Whole, Field(ge=1, le=3), Allowed("1, 2 or 3")] = Field(
         3, description="Attempts inside the terminal at a refusal that certainly did nothing."
     )
+    magic: Annotated[
+        int, Whole, Field(ge=1, le=2**53), Allowed("a whole number from 1 to 9007199254740992")
+    ] = Field(
+        770000,
+        description="Magic number of what is opened by commands without a `magicNumber`. "
+        "The Expert Advisor takes 0 for somebody else's.",
+    )
 
     @property
     def stop_port(self) -> int | None:

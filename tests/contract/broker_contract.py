@@ -46,7 +46,9 @@ from tests.fakes.broker_listener import RecordingListener
 
 EURUSD = Symbol("EURUSD")
 TAG = "Mabc1234"
-TERMS = DispatchTerms(ttl=5000, tag=TAG, comment=f"{TAG}#test", deviation=20, max_attempts=1)
+TERMS = DispatchTerms(
+    ttl=5000, tag=TAG, comment=f"{TAG}#test", deviation=20, max_attempts=1, magic=Magic(770000)
+)
 CLOCK = SystemClock()
 LONG_AGO = timedelta(hours=1)
 
@@ -271,6 +273,13 @@ class TerminalContract(PortContract):
         assert (order.price, order.stop_loss, order.expiration) == (Price("1.08000"), Price("1.07000"), None)
         assert (await rig.do("c3", CancelOrder(placed.order))).state is ExecutionState.DONE
         assert (await rig.broker.snapshot()).orders == ()
+
+    async def test_what_names_no_magic_gets_the_executors_and_can_be_closed(self, rig: ZmqRig) -> None:
+        await rig.up()
+        opened = await rig.do("c1", OpenPosition(EURUSD, Side.BUY, Volume("0.10")))
+        (position,) = (await rig.broker.snapshot()).positions
+        assert position.magic == Magic(770000)
+        assert (await rig.do("c2", ClosePosition(ticket_of(opened)))).state is ExecutionState.DONE
 
     async def test_close_all_tells_each_position(self, rig: ZmqRig) -> None:
         await rig.up()
