@@ -108,6 +108,7 @@ class HaltBanner(QWidget):
         head = QVBoxLayout()
         head.setSpacing(2)
         self.headline = QLabel()
+        self.headline.setWordWrap(True)
         self.headline.setStyleSheet("font-size: 13pt; font-weight: 700")
         self.why = QLabel()
         self.why.setWordWrap(True)

@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QLabel, QStatusBar
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QLabel, QSizePolicy, QStatusBar
 
 from app.api.schemas import SnapshotModel
 from app.gui import formats
 from app.gui.formats import Zone
+
+_GAP = "    "
+
+
+class Parts(QLabel):
+    """As many parts as there is room for, the first of them always; the tool tip has all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[str] = []
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+
+    def show_parts(self, parts: list[str]) -> None:
+        if parts != self._parts:
+            self._parts = parts
+            self.setToolTip("\n".join(parts))
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        shown = list(self._parts)
+        metrics = self.fontMetrics()
+        while len(shown) > 1 and metrics.horizontalAdvance(_GAP.join(shown)) > self.width():
+            shown.pop()
+        if _GAP.join(shown) != self.text():
+            self.setText(_GAP.join(shown))
 
 
 class StatusLine:
@@ -15,16 +45,17 @@ class StatusLine:
     def __init__(self, bar: QStatusBar) -> None:
         bar.setSizeGripEnabled(False)
         self.zone = Zone.LOCAL
-        self.figures = QLabel()
+        self.figures = Parts()
         self.clock = QLabel()
         self.clock.setToolTip("Times in the tables are in the first of them. Ctrl+T changes it.")
         bar.addWidget(self.figures, 1)
         bar.addPermanentWidget(self.clock)
 
     def show_picture(self, picture: SnapshotModel) -> None:
-        for label, text in ((self.figures, _figures(picture)), (self.clock, self._clocks(picture))):
-            if text != label.text():
-                label.setText(text)
+        clocks = self._clocks(picture)
+        if clocks != self.clock.text():
+            self.clock.setText(clocks)
+        self.figures.show_parts(_figures(picture))
 
     def _clocks(self, picture: SnapshotModel) -> str:
         offset = picture.server_utc_offset
@@ -35,9 +66,10 @@ class StatusLine:
         return "  ·  ".join(f"{formats.clock(picture.at, zone)} {zone.name}" for zone in zones)
 
 
-def _figures(picture: SnapshotModel) -> str:
+def _figures(picture: SnapshotModel) -> list[str]:
+    """What matters most comes first: on a narrow window the last are left to the tool tip."""
     total = next((row for row in picture.latencies if row.hop == "total"), None)
-    parts = []
+    parts = [f"? unknown {len(picture.unknown_commands)}"] if picture.unknown_commands else []
     if total is not None:
         parts.append(f"answers p50 {formats.milliseconds(total.p50)} · p99 {formats.milliseconds(total.p99)}")
     counters = picture.counters
@@ -46,6 +78,4 @@ def _figures(picture: SnapshotModel) -> str:
         f"executed {counters.executed + counters.partial}",
         f"refused or rejected {counters.refused + counters.rejected + counters.turned_away}",
     ]
-    if picture.unknown_commands:
-        parts.append(f"? unknown {len(picture.unknown_commands)}")
-    return "    ".join(parts)
+    return parts

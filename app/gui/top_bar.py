@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -27,8 +27,10 @@ from app.gui.tones import Tone
 
 _SMALL, _TINY = 1200, 1020
 """Widths in points below which the figures are drawn smaller, and smaller still: a screen of 1920 points at 200 % has 960."""
-_SIZES: dict[int, tuple[float, float | None, int]] = {0: (15, None, 12), 1: (11.5, 8.5, 7), 2: (10.5, 8, 4)}
-"""By how small it is: size of the figures, size of the words, space between the parts."""
+_SIZES: tuple[tuple[float, float | None, int], ...] = (
+    (15, None, 12), (11.5, 8.5, 7), (10.5, 8, 4), (9.5, 7, 3), (8, 6, 2),
+)  # fmt: skip
+"""By how small it is: size of the figures, size of the words, space between the parts. The last two are for wide fonts."""
 _LINK_NAMES = ("brain", "terminal", "broker", "journal")
 
 
@@ -190,8 +192,23 @@ class TopBar(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """On a small screen the figures are smaller and closer; nothing is left out."""
         super().resizeEvent(event)
-        width = event.size().width()
-        small = 2 if width < _TINY else (1 if width < _SMALL else 0)
+        width = min(event.size().width(), self.window().width())
+        least = 2 if width < _TINY else (1 if width < _SMALL else 0)
+        self._draw_at(max(self._small, least) if event.oldSize().width() == width else least)
+
+    def event(self, event: QEvent) -> bool:
+        """One size smaller whenever the parts ask for more room than there is: nothing may push the stop out of the window."""
+        done = super().event(event)
+        # The window's width counts: a bar that needs more would be given it, and reach out of the window.
+        if (
+            event.type() == QEvent.Type.LayoutRequest
+            and self._small + 1 < len(_SIZES)
+            and self._line.totalMinimumSize().width() > min(self.width(), self.window().width())
+        ):
+            self._draw_at(self._small + 1)
+        return done
+
+    def _draw_at(self, small: int) -> None:
         if small == self._small:
             return
         self._small = small
@@ -202,7 +219,7 @@ class TopBar(QWidget):
             for label in (figure.title, figure.line):
                 label.setFont(number_font(words_))
         self.act.setFont(number_font(words_))
-        self.stop_block.words.setFont(number_font(words_ if small == 2 else None))
+        self.stop_block.words.setFont(number_font(words_ if small >= 2 else None))
 
     def _act(self) -> None:
         (self.resume if self._state == "REDUCING" else self.pause).emit()

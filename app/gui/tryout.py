@@ -44,10 +44,12 @@ class Tryout(QObject):
         if self._errand is not None:
             return
         self._errand = errand = self._world.errand("tryout", "--hold", "4", listens=True, configured=False)
-        errand.told.connect(self._hear)
+        errand.told.connect(lambda message: self._hear(errand, message))
         errand.ended.connect(lambda _code, words: self._gone(errand, words))
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _hear(self, errand: Errand, message: dict[str, Any]) -> None:
+        if errand is not self._errand:
+            return  # it was called off and has not ended yet
         if message.get("event") == "step":
             self.told.emit(str(message.get("name")), str(message.get("detail")))
         elif message.get("event") == "running":

@@ -77,7 +77,7 @@ def measure(world: World, way: Way, *, commands: int) -> Latency:
         world.brain.do({"action": "CLOSE_POSITION", "ticket": ticket})
     if window is not None and window.process.alive:
         window.tell("end")
-        window.process.exit_code()
+        window.process.end()
     return Latency(commands, executed, tuple(taken))
 
 

@@ -221,9 +221,14 @@ def judge(press: Press, notes: list[Note], wire: list[WireNote], latch: Note, st
     if stopped is None:
         return
     begun = {n.line["cid"] for n in frames if n.at <= stopped}
+    late = any(fault.startswith("late_fill") for fault in press.faults)
+    finished: set[str] = set()
     for note in wire:
         if note.what == "effect" and note.at > stopped and note.line["reason"] != "stop" and note.line["cid"]:
-            if note.line["cid"] in begun and any(fault.startswith("late_fill") for fault in press.faults):
+            cid = note.line["cid"]
+            # What was at the broker when the latch fell is the broker's: a slow trade may end after it, one at a time.
+            if cid in begun and (late or len(finished | {cid}) <= IN_FLIGHT):
+                finished.add(cid)
                 press.filled_after += 1
             else:
                 press.failures.append(f"the terminal traded after its own latch: {note.line}")
