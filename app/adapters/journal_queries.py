@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, select
 
@@ -27,6 +27,7 @@ from app.domain.trading_state import TradingState, TradingStatus
 from app.domain.values import CommandId, Ticket
 from app.engine.ports import JournalRow, OutboxItem
 
+Kind = TypeVar("Kind", bound=ev.Event)
 _MOST_NAMES = 500
 """In one IN list: SQLite takes a limited number of variables."""
 _MOST_STEPS = 400
@@ -148,19 +149,24 @@ def _sampled(row: Row[Any]) -> ev.EquitySampled:
 
 def last_status(connection: Connection) -> TradingStatus | None:
     """The trading state as last journalled."""
+    event = _last(connection, ev.TradingStateChanged, "a change of the trading state cannot be read")
+    if event is None:
+        return None
+    return TradingStatus(event.state, event.epoch, event.reason, event.by, event.at)
+
+
+def _last(connection: Connection, kind: type[Kind], unreadable: str) -> Kind | None:
+    """The newest event of one kind. Raises JournalDamaged with `unreadable` if it is none."""
     query = (
-        select(*_EVENT_COLUMNS)
-        .where(events.c.kind == ev.TradingStateChanged.__name__)
-        .order_by(events.c.seq.desc())
-        .limit(1)
+        select(*_EVENT_COLUMNS).where(events.c.kind == kind.__name__).order_by(events.c.seq.desc()).limit(1)
     )
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
     event = decode_event(*row)
-    if not isinstance(event, ev.TradingStateChanged):
-        raise JournalDamaged("a change of the trading state cannot be read")
-    return TradingStatus(event.state, event.epoch, event.reason, event.by, event.at)
+    if not isinstance(event, kind):
+        raise JournalDamaged(unreadable)
+    return event
 
 
 def last_login(connection: Connection) -> str | None:
@@ -192,19 +198,8 @@ def tripped_limits(connection: Connection) -> Mapping[str, str]:
 
 def limits_in_force(connection: Connection) -> Mapping[str, str] | None:
     """All limits as last journalled. There is a row at every start: the search goes back one run at most."""
-    query = (
-        select(*_EVENT_COLUMNS)
-        .where(events.c.kind == ev.LimitsInForce.__name__)
-        .order_by(events.c.seq.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return None
-    event = decode_event(*row)
-    if not isinstance(event, ev.LimitsInForce):
-        raise JournalDamaged("the limits in force cannot be read")
-    return {limit.name: limit.value for limit in event.limits}
+    event = _last(connection, ev.LimitsInForce, "the limits in force cannot be read")
+    return None if event is None else {limit.name: limit.value for limit in event.limits}
 
 
 def taken_over(connection: Connection) -> frozenset[CommandId]:

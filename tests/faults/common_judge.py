@@ -49,6 +49,17 @@ class Verdict:
     def clean(self) -> bool:
         return not (self.duplicates or self.without_outcome or self.contradictions or self.late)
 
+    def complaints(self, *more: str, journal_sound: bool) -> list[str]:
+        """Everything that is wrong, one sentence each; empty: nothing is. `more`: what the campaign itself found, told first."""
+        told = [*more, *self.contradictions, *self.late]
+        if self.duplicates:
+            told.append(f"{self.duplicates} duplicates")
+        if self.without_outcome:
+            told.append(f"{self.without_outcome} accepted without one outcome")
+        if not journal_sound:
+            told.append("the journal's chain does not verify")
+        return told
+
     def add(self, other: Verdict) -> None:
         self.tried += other.tried
         self.accepted += other.accepted

@@ -48,15 +48,7 @@ class Kills:
         return self.verdict.clean and not self.sent_before_journal and self.journal_verified
 
     def complaints(self) -> list[str]:
-        verdict = self.verdict
-        told = [*self.sent_before_journal, *verdict.contradictions, *verdict.late]
-        if verdict.duplicates:
-            told.append(f"{verdict.duplicates} duplicates")
-        if verdict.without_outcome:
-            told.append(f"{verdict.without_outcome} accepted without one outcome")
-        if not self.journal_verified:
-            told.append("the journal's chain does not verify")
-        return told
+        return self.verdict.complaints(*self.sent_before_journal, journal_sound=self.journal_verified)
 
 
 def kill_at(

@@ -148,15 +148,7 @@ class Storm:
     seconds: float = 0.0
 
     def complaints(self) -> list[str]:
-        verdict = self.verdict
-        told = [*verdict.contradictions, *verdict.late, *self.stuck]
-        if verdict.duplicates:
-            told.append(f"{verdict.duplicates} duplicates")
-        if verdict.without_outcome:
-            told.append(f"{verdict.without_outcome} accepted without one outcome")
-        if not self.journal_sound:
-            told.append("the journal's chain does not verify")
-        return told
+        return self.verdict.complaints(*self.stuck, journal_sound=self.journal_sound)
 
 
 def storm(

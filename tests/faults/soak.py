@@ -81,20 +81,12 @@ class Soak:
         return told
 
     def complaints(self) -> list[str]:
-        verdict = self.verdict
-        told = [*verdict.late, *verdict.contradictions, *self.stuck]
-        told += [
+        grown = [
             f"executor {life}: memory grew to {memory:.2f} times of what it was"
             for life, memory, _handles in self.growth()
             if memory > MOST_GROWTH
         ]
-        if verdict.duplicates:
-            told.append(f"{verdict.duplicates} duplicates")
-        if verdict.without_outcome:
-            told.append(f"{verdict.without_outcome} accepted without one outcome")
-        if not self.journal_sound:
-            told.append("the journal's chain does not verify")
-        return told
+        return self.verdict.complaints(*self.stuck, *grown, journal_sound=self.journal_sound)
 
 
 def _mean(values: list[float] | list[int]) -> float:
