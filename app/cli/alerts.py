@@ -5,7 +5,7 @@ they are typed or piped in, kept in the keyring, and never printed.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +14,9 @@ from app.cli.console import ConfigOption, ExitCode, JsonOption, end, mark, say, 
 from app.cli.control import ask_engine
 
 if TYPE_CHECKING:
+    from app.adapters.alert_addresses import KeptAddresses
     from app.api.schemas import AlertModel, TargetModel
+    from app.settings import Settings
 
 _LONGEST = 1200
 _SHOWN = 20
@@ -132,9 +134,6 @@ def add(
     config: ConfigOption = None,
 ) -> None:
     """Keep one more address in the keyring: tgram://…, mailtos://…, json://… (Apprise's form)."""
-    from app.adapters.alert_addresses import KeptAddresses
-    from app.adapters.keyring_secrets import KeyringUnusable
-
     settings = settings_or_end(config)
     if address not in (None, "-"):
         end(
@@ -153,12 +152,7 @@ def add(
             ExitCode.USAGE,
             f"{scheme}://: this kind of address is not known, or it is not complete (docs/alerts.md)",
         )
-    try:
-        number = KeptAddresses(settings).add(text)
-    except KeyringUnusable as fault:
-        end(ExitCode.FAILED, str(fault))
-    except OSError as fault:
-        end(ExitCode.FAILED, f"{settings.state_folder}: cannot be written ({fault.strerror or fault})")
+    number = _kept(settings, lambda kept: kept.add(text))
     say(f"{mark('✓')} kept as number {number}. Restart the engine, then `medulla alerts test`.")
 
 
@@ -168,19 +162,23 @@ def remove(
     config: ConfigOption = None,
 ) -> None:
     """Forget an address of the keyring."""
+    settings = settings_or_end(config)
+    if not _kept(settings, lambda kept: kept.remove(number)):
+        end(ExitCode.FAILED, f"there is no address number {number}; `medulla alerts targets` lists them")
+    say("Forgotten. Restart the engine.")
+
+
+def _kept(settings: Settings, act: Callable[[KeptAddresses], int]) -> int:
+    """Do something with the kept addresses; ends the program with a sentence when keyring or folder cannot be used."""
     from app.adapters.alert_addresses import KeptAddresses
     from app.adapters.keyring_secrets import KeyringUnusable
 
-    settings = settings_or_end(config)
     try:
-        gone = KeptAddresses(settings).remove(number)
+        return act(KeptAddresses(settings))
     except KeyringUnusable as fault:
         end(ExitCode.FAILED, str(fault))
     except OSError as fault:
         end(ExitCode.FAILED, f"{settings.state_folder}: cannot be written ({fault.strerror or fault})")
-    if not gone:
-        end(ExitCode.FAILED, f"there is no address number {number}; `medulla alerts targets` lists them")
-    say("Forgotten. Restart the engine.")
 
 
 def _kind(address: str) -> str:

@@ -15,9 +15,6 @@ from app.api.settings_schemas import (
     AppliedModel,
     JudgedModel,
     SecretAsk,
-    SettingChangeModel,
-    SettingFaultModel,
-    SettingModel,
     SettingsApplyAsk,
     SettingsCheckAsk,
     SettingsModel,
@@ -26,9 +23,9 @@ from app.domain.errors import ConfigurationError, JournalFailed
 from app.domain.events import SettingChanged
 from app.engine.control import EngineControl, Refused
 from app.engine.ports import Clock
-from app.settings import changes
+from app.settings import answers, changes
 from app.settings.changes import Judgement
-from app.settings.describe import SettingInfo, describe
+from app.settings.describe import describe
 from app.settings.model import Settings
 
 _KEYRING_TIMEOUT = 5.0
@@ -49,33 +46,21 @@ class EngineSettings:
         secret = await self._secret_origin(now)
         pending = {change.key for change in self._different(now)}
         return SettingsModel(
-            settings=tuple(self._model(info, now, pending, secret) for info in describe(now)),
+            settings=tuple(
+                answers.setting(
+                    info,
+                    now,
+                    origin=secret if info.key == _API_KEY and info.origin == "default" else info.origin,
+                    pending=info.key in pending,
+                )
+                for info in describe(now)
+            ),
             file=str(now.config_path),
             warnings=now.warnings,
         )
 
     def _different(self, now: Settings) -> tuple[changes.SettingChange, ...]:
         return changes.differences(self._running, now, self._control.limits_in_force)
-
-    @staticmethod
-    def _model(info: SettingInfo, now: Settings, pending: set[str], secret: str) -> SettingModel:
-        in_file = info.origin.startswith(f"{now.config_path}:")
-        return SettingModel(
-            key=info.key,
-            section=info.section,
-            kind=info.kind,
-            value=info.value,
-            default=info.default,
-            allowed=info.allowed,
-            choices=info.choices,
-            origin=secret if info.key == _API_KEY and info.origin == "default" else info.origin,
-            locked=info.origin != "default" and not in_file,
-            effect=info.effect,
-            meaning=info.meaning,
-            money=info.money,
-            secret=info.secret,
-            pending=info.key in pending,
-        )
 
     async def _secret_origin(self, now: Settings) -> str:
         """Where the API key is: asked, never read out."""
@@ -100,14 +85,14 @@ class EngineSettings:
 
     async def check(self, ask: SettingsCheckAsk) -> JudgedModel:
         judged = await self._judged(ask.changes)
-        return JudgedModel(changes=_changes(judged), errors=_faults(judged))
+        return JudgedModel(changes=answers.changes_of(judged), errors=answers.faults_of(judged))
 
     async def apply(self, ask: SettingsApplyAsk) -> AppliedModel:
         async with self._one_at_a_time:
             judged = await self._judged(ask.changes)
             after = judged.settings
             if after is None:
-                raise SettingsRefused(_faults(judged))
+                raise SettingsRefused(answers.faults_of(judged))
             _refuse_unexplained(judged, ask)
             try:
                 backup = await asyncio.to_thread(changes.write, judged)
@@ -120,7 +105,7 @@ class EngineSettings:
                 await asyncio.to_thread(changes.take_back, judged)
                 raise
         return AppliedModel(
-            changes=_changes(judged),
+            changes=answers.changes_of(judged),
             file=str(judged.path),
             backup=None if backup is None else str(backup),
             restart=tuple(change.key for change in judged.changes if change.effect == "restart"),
@@ -166,11 +151,3 @@ def _refuse_unexplained(judged: Judgement, ask: SettingsApplyAsk) -> None:
             "CONFIRM_REQUIRED",
             f"{looser}: lets more through than before: confirm it (confirm: true); nothing was changed",
         )
-
-
-def _changes(judged: Judgement) -> tuple[SettingChangeModel, ...]:
-    return tuple(SettingChangeModel.model_validate(change) for change in judged.changes)
-
-
-def _faults(judged: Judgement) -> tuple[SettingFaultModel, ...]:
-    return tuple(SettingFaultModel.model_validate(fault) for fault in judged.faults)

@@ -10,16 +10,14 @@ from collections.abc import Mapping
 from app.api.settings_schemas import (
     AppliedModel,
     JudgedModel,
-    SettingChangeModel,
-    SettingFaultModel,
-    SettingModel,
     SettingsModel,
 )
 from app.domain.errors import ConfigurationError
-from app.settings import changes
-from app.settings.changes import Judgement
-from app.settings.describe import Plain, SettingInfo, describe
+from app.settings import answers, changes
+from app.settings.describe import Plain, describe
 from app.settings.model import Settings
+
+_IN_KEYRING = "keyring, if it was stored there"
 
 
 class ChangeRefused(Exception):
@@ -43,14 +41,22 @@ class FileSettings:
         except ConfigurationError as fault:
             raise ChangeRefused("CONFIGURATION_WRONG", str(fault)) from None
         return SettingsModel(
-            settings=tuple(_shown(info, now) for info in describe(now)),
+            settings=tuple(
+                answers.setting(
+                    info,
+                    now,
+                    origin=_IN_KEYRING if info.secret and info.origin == "default" else info.origin,
+                    pending=False,
+                )
+                for info in describe(now)
+            ),
             file=str(now.config_path),
             warnings=now.warnings,
         )
 
     def check(self, asked: Mapping[str, Plain | None]) -> JudgedModel:
         judged = changes.judge(self._settings, asked)
-        return JudgedModel(changes=_changes(judged), errors=_faults(judged))
+        return JudgedModel(changes=answers.changes_of(judged), errors=answers.faults_of(judged))
 
     def apply(
         self, asked: Mapping[str, Plain | None], *, reason: str = "", confirm: bool = False
@@ -69,36 +75,8 @@ class FileSettings:
         except ConfigurationError as fault:
             raise ChangeRefused("NOT_WRITTEN", f"{fault}; nothing was changed") from None
         return AppliedModel(
-            changes=_changes(judged),
+            changes=answers.changes_of(judged),
             file=str(judged.path),
             backup=None if backup is None else str(backup),
             restart=(),
         )
-
-
-def _shown(info: SettingInfo, now: Settings) -> SettingModel:
-    in_file = info.origin.startswith(f"{now.config_path}:")
-    return SettingModel(
-        key=info.key,
-        section=info.section,
-        kind=info.kind,
-        value=info.value,
-        default=info.default,
-        allowed=info.allowed,
-        choices=info.choices,
-        origin="keyring, if it was stored there" if info.secret and info.origin == "default" else info.origin,
-        locked=info.origin != "default" and not in_file,
-        effect=info.effect,
-        meaning=info.meaning,
-        money=info.money,
-        secret=info.secret,
-        pending=False,
-    )
-
-
-def _changes(judged: Judgement) -> tuple[SettingChangeModel, ...]:
-    return tuple(SettingChangeModel.model_validate(change) for change in judged.changes)
-
-
-def _faults(judged: Judgement) -> tuple[SettingFaultModel, ...]:
-    return tuple(SettingFaultModel.model_validate(fault) for fault in judged.faults)
