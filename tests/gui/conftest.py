@@ -16,6 +16,7 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"
 from cli.engine_beside import EngineBeside, engine_beside
 from end_to_end.harness import World
 from PySide6.QtCore import QEvent, QTimer
+from PySide6.QtCore import QEventLoop as QtEventLoop
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from qasync import QEventLoop
@@ -75,12 +76,25 @@ def loop(qapp: QApplication) -> Iterator[asyncio.AbstractEventLoop]:
     """qasync's loop, driven by Qt's own: waiting in the test runs both."""
     made = QEventLoop(qapp, already_running=True)
     yield made
+    _let_go(made, qapp)
     made.stop()
     # stop() leaves Qt told to quit, and every later wait would end at once; a round of exec() takes that back.
     QTimer.singleShot(0, qapp.quit)
     qapp.exec()
     made.close()
     asyncio.events._set_running_loop(None)
+
+
+def _let_go(loop: asyncio.AbstractEventLoop, qapp: QApplication) -> None:
+    """Closed connections give their sockets back a turn or two of the loop later; one that ends before leaves them open."""
+
+    async def turns() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    letting_go = loop.create_task(turns())
+    while not letting_go.done():
+        qapp.processEvents(QtEventLoop.ProcessEventsFlag.WaitForMoreEvents)
 
 
 class NoEngine:
