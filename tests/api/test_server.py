@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.api import server as server_module
+from app.api import routes
 from app.api.client import RequestRefused
 from app.api.schemas import EquityModel, OperateAsk
 from app.api.server import ApiServer
@@ -101,7 +101,7 @@ async def test_a_stop_passes_while_the_journal_hangs() -> None:
 
 
 async def test_a_reader_of_a_hanging_journal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "JOURNAL_TIMEOUT", 0.01)
+    monkeypatch.setattr(routes, "JOURNAL_TIMEOUT", 0.01)
     control = FakeControl()
     control.held.free.clear()
     async with serving(control) as server, raw_client(server, TOKENS.read) as client:

@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from app.api.guard import Guard
-from app.api.server import create_app
+from app.api.routes import create_app
 from app.api.tokens import Tokens
 from app.domain.errors import MedullaError
 from tests.api.fake_control import WORD, FakeControl
