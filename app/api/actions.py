@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.api.schemas import OperateAsk
+from app.api.asks import OperateAsk
 from app.domain.commands import (
     UNCHANGED,
     Action,

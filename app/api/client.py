@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from app.api import runtime_file
+from app.api.asks import OperateAsk
 from app.api.schemas import (
     AcknowledgedModel,
     AlertsModel,
@@ -26,7 +27,6 @@ from app.api.schemas import (
     FaultModel,
     HealthModel,
     JournalRowsModel,
-    OperateAsk,
     OrdersModel,
     PositionsModel,
     QuotesModel,

@@ -17,12 +17,19 @@ from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException as RoutingFault
 
 from app.api.actions import action_of
-from app.api.schemas import (
+from app.api.asks import (
     AcknowledgeAsk,
+    ByAsk,
+    NoteAsk,
+    OperateAsk,
+    PauseAsk,
+    ResetAsk,
+    StopAsk,
+)
+from app.api.schemas import (
     AcknowledgedModel,
     AlertModel,
     AlertsModel,
-    ByAsk,
     CommandHistoryModel,
     CommandModel,
     CommandsModel,
@@ -33,20 +40,15 @@ from app.api.schemas import (
     HealthModel,
     JournalRowModel,
     JournalRowsModel,
-    NoteAsk,
-    OperateAsk,
     OrderModel,
     OrdersModel,
-    PauseAsk,
     PositionModel,
     PositionsModel,
     QuoteModel,
     QuotesModel,
-    ResetAsk,
     ResetChallengeModel,
     ResultModel,
     StatusModel,
-    StopAsk,
     StopReceiptModel,
     TargetModel,
     TargetsModel,

@@ -1,6 +1,7 @@
-"""What the local API says and takes, as pydantic models: all that the desktop and the command line know of the engine.
+"""What the local API says, as pydantic models: all that the desktop and the command line know of the engine.
 
-Decimals, tickets and magics travel as strings, times as RFC 3339 in UTC. No behaviour of the engine belongs here.
+Decimals, tickets and magics travel as strings, times as RFC 3339 in UTC. What it takes stands in asks.py, how a stream tells of
+changes in stream_schemas.py. No behaviour of the engine belongs here.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 def _name(value: Any) -> Any:
@@ -388,109 +389,3 @@ class FaultModel(Model):
 
     code: str
     message: str
-
-
-# ------------------------------------------------------------------ requests
-
-
-class Ask(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-Person = Annotated[str, Field(min_length=1, max_length=100)]
-Sentence = Annotated[str, Field(max_length=500)]
-
-
-class StopAsk(Ask):
-    reason: Sentence = "emergency stop"
-    by: Person = "operator"
-    close_positions: StrictBool | None = None
-    """None: as configured (`safety.stop_closes_positions`)."""
-
-
-class PauseAsk(Ask):
-    reason: Sentence = "paused"
-    by: Person = "operator"
-
-
-class ResetAsk(Ask):
-    word: Annotated[str, Field(min_length=1, max_length=100)]
-    note: Sentence = ""
-    by: Person = "operator"
-
-
-class ByAsk(Ask):
-    by: Person = "operator"
-
-
-class NoteAsk(Ask):
-    note: Annotated[str, Field(min_length=1, max_length=500)]
-    by: Person = "operator"
-
-
-class AcknowledgeAsk(Ask):
-    note: Sentence = ""
-    by: Person = "operator"
-
-
-class OperateAsk(Ask):
-    """An operator's own trade command: it may reduce or amend, never add exposure. Fields as in PROTOCOL §4.1.
-
-    For amendments an absent field stays unchanged and `"0"` removes it.
-    """
-
-    action: Literal["CLOSE_POSITION", "CLOSE_ALL", "CANCEL_ORDER", "MODIFY_POSITION", "MODIFY_ORDER"]
-    by: Person = "operator"
-    ticket: Digits | None = None
-    volume: Decimal | None = None
-    symbol: str | None = None
-    magic: Digits | None = None
-    price: Decimal | None = None
-    stop_limit_price: Decimal | None = None
-    stop_loss: Decimal | None = None
-    take_profit: Decimal | None = None
-
-
-# ------------------------------------------------------------------ the stream
-
-
-class RowsDelta(Model):
-    """How a keyed list changed: rows to put (new or changed), keys gone, and the order of keys if it is another."""
-
-    put: tuple[dict[str, Any], ...] = ()
-    gone: tuple[str, ...] = ()
-    order: tuple[str, ...] | None = None
-
-
-class StreamMessage(Model):
-    """`snapshot` starts the count at its `seq`; each `delta` has the next number. A gap means: ask for a snapshot."""
-
-    type: Literal["snapshot", "delta"]
-    seq: int
-    snapshot: SnapshotModel | None = None
-    changed: dict[str, Any] = Field(default_factory=dict)
-    """Whole fields of SnapshotModel by name."""
-    rows: dict[str, RowsDelta] = Field(default_factory=dict)
-
-
-ROW_KEYS: dict[str, str] = {
-    "positions": "ticket",
-    "orders": "ticket",
-    "quotes": "symbol",
-    "commands": "command_id",
-    "alerts": "alert_id",
-}
-"""Keyed lists of a snapshot and the field that names a row."""
-ROW_MODELS: dict[str, type[Model]] = {
-    "positions": PositionModel,
-    "orders": OrderModel,
-    "quotes": QuoteModel,
-    "commands": CommandModel,
-    "alerts": AlertModel,
-}
-FIELD_READERS: dict[str, TypeAdapter[Any]] = {
-    name: TypeAdapter(field.annotation)
-    for name, field in SnapshotModel.model_fields.items()
-    if name not in ROW_KEYS and name != "warnings" and field.annotation is not None
-}
-"""How each field of a snapshot that is no keyed list is read and written by itself."""

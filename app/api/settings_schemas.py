@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from app.api.schemas import Ask, FaultModel, Model, Person, Sentence
+from app.api.asks import Ask, Person, Sentence
+from app.api.schemas import FaultModel, Model
 
 MOST_CHANGES = 200
 _MOST_ITEMS = 500

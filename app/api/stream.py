@@ -10,7 +10,8 @@ from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from app.api.schemas import FIELD_READERS, ROW_KEYS, ROW_MODELS, RowsDelta, SnapshotModel, StreamMessage
+from app.api.schemas import SnapshotModel
+from app.api.stream_schemas import FIELD_READERS, ROW_KEYS, ROW_MODELS, RowsDelta, StreamMessage
 from app.engine.control import EngineControl
 from app.engine.snapshots import EngineSnapshot
 from app.engine.tasks import TaskKeeper

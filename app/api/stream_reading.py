@@ -7,8 +7,6 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, create_model
 
 from app.api.schemas import (
-    FIELD_READERS,
-    ROW_KEYS,
     AlertModel,
     CommandModel,
     Model,
@@ -17,6 +15,7 @@ from app.api.schemas import (
     QuoteModel,
     SnapshotModel,
 )
+from app.api.stream_schemas import FIELD_READERS, ROW_KEYS
 
 Listed = TypeVar("Listed", bound=Model)
 

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QDialog
 
-from app.api.schemas import (
-    CommandHistoryModel,
-    OperateAsk,
-    OrderModel,
-    PositionModel,
-    ResultModel,
-    TargetsModel,
-)
+from app.api.asks import OperateAsk
+from app.api.schemas import CommandHistoryModel, OrderModel, PositionModel, ResultModel, TargetsModel
 from app.gui import formats, words
 from app.gui.commands_pane import HistoryDialog
 from app.gui.formats import Zone

@@ -19,7 +19,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.api.schemas import OperateAsk, OrderModel, PositionModel
+from app.api.asks import OperateAsk
+from app.api.schemas import OrderModel, PositionModel
 from app.gui import formats, words
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from app.api import routes
+from app.api.asks import OperateAsk
 from app.api.client import RequestRefused
-from app.api.schemas import EquityModel, OperateAsk
+from app.api.schemas import EquityModel
 from app.api.server import ApiServer
 from app.domain.commands import UNCHANGED, CancelOrder, CloseAll, ClosePosition, ModifyPosition
 from app.domain.errors import ConfigurationError, JournalFailed, TerminalUnavailable

@@ -12,10 +12,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from app.api.client import EngineNotRunning
-from app.api.schemas import StreamMessage
 from app.api.server import ApiServer
 from app.api.stream import DeltaWriter, snapshot_model
 from app.api.stream_reading import SnapshotFollower
+from app.api.stream_schemas import StreamMessage
 
 from .fake_control import FakeControl, command_view, position
 from .running import TOKENS, api_client, serving
