@@ -26,7 +26,8 @@ RATE = 20
 _LOTS = 0.1
 _WIDE = {"max_orders_per_second": 100_000, "max_orders_per_minute": 1_000_000}
 FIGURES = (
-    "cpu_share", "frames_per_s", "cpu_per_frame", "frame_p50", "frame_p95", "frame_p99", "turn_p95", "turn_p99", "turn_max",
+    "cpu_share", "frames_per_s", "cpu_per_frame", "frame_cpu_p50", "frame_cpu_p95", "frame_p50", "frame_p95", "frame_p99",
+    "turn_p95", "turn_p99", "turn_max",
 )  # fmt: skip
 
 
@@ -171,13 +172,13 @@ def main() -> int:
 def report(rows: list[dict[str, Any]], warm_up: float) -> None:
     for name in FIGURES:
         values = sorted(row[name] for row in rows)
-        print(f"{name:10} median {values[len(values) // 2]:10.3f}   worst {values[-1]:10.3f}")
+        print(f"{name:13} median {values[len(values) // 2]:10.3f}   worst {values[-1]:10.3f}")
     after = [row for row in rows if row["at"] >= warm_up]
     for name in ("rss_mb", "heap_mb", "objects"):
-        print(f"{name:10} first {rows[0][name]:10.2f}   last {rows[-1][name]:10.2f}")
+        print(f"{name:13} first {rows[0][name]:10.2f}   last {rows[-1][name]:10.2f}")
         if after:
             print(
-                f"{name:10} slope after warm-up {slope([(row['at'], row[name]) for row in after]):10.3f} an hour"
+                f"{name:13} slope after warm-up {slope([(row['at'], row[name]) for row in after]):10.3f} an hour"
             )
     return 0
 
