@@ -20,8 +20,8 @@ from app.domain.errors import TerminalUnavailable
 from app.engine.ports import Clock
 from app.protocol import ea_client_session as wire
 from app.protocol.ea_client_session import ExecutorSession, Identity
-from app.protocol.ea_frames import BadFrame, Reply, open_sealed, seal
-from app.protocol.ea_messages import to_ms
+from app.protocol.ea_fields import BadFrame, to_ms
+from app.protocol.ea_frames import Reply, open_sealed, seal
 
 RETRY_AFTER_LOSS: Final = 0.25
 RETRY_AFTER_REFUSAL: Final = 1.0
@@ -114,14 +114,23 @@ class CommandLink:
                         await self._retry.wait()
 
     def request(
-        self, cmd: str, args: Mapping[str, Any], ttl: int, settle: Settle, *, cid: str | None = None
+        self,
+        cmd: str,
+        args: Mapping[str, Any],
+        ttl: int,
+        settle: Settle,
+        *,
+        cid: str | None = None,
+        counted_from: float | None = None,
     ) -> None:
-        """Send now. Raises TerminalUnavailable: certainly not sent. Otherwise `settle` is called once, never from within."""
+        """Send now; `ttl` in ms counts from the monotonic second `counted_from` (None: now). Raises TerminalUnavailable: certainly not sent. Otherwise `settle` is called once, never from within."""
         session = self.session
         if session is None or self._socket is None:
             raise TerminalUnavailable("there is no session with the terminal: nothing was sent")
         now = self._clock.monotonic()
-        number, body = session.request(cmd, args, ttl=ttl, timeout=self._answer_timeout, now=now, cid=cid)
+        number, body = session.request(
+            cmd, args, ttl=ttl, timeout=self._answer_timeout, now=now, cid=cid, counted_from=counted_from
+        )
         if not self._send(body):
             session.forget(number)
             raise TerminalUnavailable("the terminal takes no more commands at the moment: nothing was sent")

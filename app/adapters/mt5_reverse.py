@@ -15,7 +15,8 @@ from zmq.utils.monitor import parse_monitor_message
 
 from app.adapters import mt5_sockets
 from app.adapters.mt5_sockets import Frames, Receiver
-from app.protocol.ea_frames import BadFrame, open_sealed
+from app.protocol.ea_fields import BadFrame
+from app.protocol.ea_frames import open_sealed
 
 BIND_STEP: Final = 0.02
 BIND_PATIENCE: Final = 1.0

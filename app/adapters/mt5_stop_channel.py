@@ -17,8 +17,8 @@ from app.engine.broker import StopAnswer
 from app.engine.ports import Clock
 from app.protocol import ea_client_session as wire
 from app.protocol.ea_client_session import ExecutorSession, Identity
-from app.protocol.ea_frames import BadFrame, open_sealed, seal
-from app.protocol.ea_messages import to_ms
+from app.protocol.ea_fields import BadFrame, to_ms
+from app.protocol.ea_frames import open_sealed, seal
 
 REPEAT: Final = 0.25
 """Seconds after which a stop without an acknowledgement is sent again: a second stop changes nothing (§6)."""

@@ -13,7 +13,7 @@ import zmq
 from app.adapters import mt5_sockets
 from app.adapters.mt5_reverse import MOST_KNOCKERS, knock
 from app.adapters.mt5_sockets import Frames
-from app.protocol.ea_frames import BadFrame
+from app.protocol.ea_fields import BadFrame
 
 MOST_WAITING: Final = 256
 """Frames kept for the next receive(); more can only be a flood."""

@@ -13,8 +13,9 @@ from app.adapters.mt5_sockets import Frames
 from app.adapters.mt5_wire import UNREADABLE, heartbeat_from_wire
 from app.engine.broker import BrokerListener
 from app.engine.ports import Clock
-from app.protocol.ea_frames import BadFrame, StreamEvent, open_sealed, text_field
-from app.protocol.ea_messages import from_ms, quote_from_wire, trade_event_from_wire
+from app.protocol.ea_fields import BadFrame, from_ms, text_field
+from app.protocol.ea_frames import StreamEvent, open_sealed
+from app.protocol.ea_messages import quote_from_wire, trade_event_from_wire
 from app.protocol.ea_stream import AnotherLife, StreamReader, StreamReading
 
 

@@ -24,8 +24,9 @@ from app.domain.commands import (
 )
 from app.domain.execution import Execution, ExecutionState
 from app.engine.broker import DispatchTerms, FindHints, TerminalHeartbeat
-from app.protocol.ea_frames import Reply, bool_field, int_field
-from app.protocol.ea_messages import account_from_wire, execution_from_wire, permissions_from_wire, to_ms
+from app.protocol.ea_fields import bool_field, int_field, to_ms
+from app.protocol.ea_frames import Reply
+from app.protocol.ea_messages import account_from_wire, execution_from_wire, permissions_from_wire
 from app.protocol.strict_json import plain_number
 
 UNREADABLE: Final = (ValueError, KeyError, TypeError, AttributeError)

@@ -27,6 +27,7 @@ from app.engine.ports import Clock
 from app.engine.tasks import TaskKeeper
 from app.protocol import ea_client_session as wire
 from app.protocol.ea_client_session import Identity
+from app.protocol.ea_fields import to_ms
 from app.protocol.ea_frames import Reply
 from app.protocol.ea_messages import (
     deal_from_wire,
@@ -34,7 +35,6 @@ from app.protocol.ea_messages import (
     quote_from_wire,
     snapshot_from_wire,
     symbol_from_wire,
-    to_ms,
 )
 
 STREAM_SILENCE: Final = 3.0
@@ -145,7 +145,9 @@ class ZmqBroker:
             else:
                 answer.set_result(mt5_wire.unknown(f"{outcome}: the trade may or may not have been done"))
 
-        self._link.request(cmd, args, terms.ttl, settle, cid=command.command_id)
+        self._link.request(
+            cmd, args, terms.ttl, settle, cid=command.command_id, counted_from=terms.counted_from
+        )
         return answer
 
     async def find(self, command_id: CommandId, hints: FindHints) -> Finding:

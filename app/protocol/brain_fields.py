@@ -1,6 +1,6 @@
 """How single fields of the brain's wire are read and written (PROTOCOL §1, §2), one rule each.
 
-Messages are put together in brain_inbound.py, brain_outbound.py and brain_side.py; no message is known here.
+Messages are put together in brain_inbound.py, brain_outbound.py and brain_messages.py; no message is known here.
 """
 
 from __future__ import annotations

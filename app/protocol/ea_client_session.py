@@ -12,15 +12,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from app.protocol.ea_frames import (
-    BadFrame,
-    Reply,
-    Request,
-    decode_reply,
-    encode_request,
-    int_field,
-    text_field,
-)
+from app.protocol.ea_fields import BadFrame, int_field, text_field
+from app.protocol.ea_frames import Reply, Request, decode_reply, encode_request
+from app.protocol.terminal_lag import TerminalLag
 
 HEARTBEAT_INTERVAL = 1.0
 SILENCE_LIMIT = 3.0
@@ -171,6 +165,7 @@ class ExecutorSession:
     sid: str = ""
     boot: str = ""
     counters: ReplyCounters = field(default_factory=ReplyCounters)
+    _lag: TerminalLag = field(default_factory=TerminalLag)
     _welcome: Welcome | None = None
     _last_id: int = 0
     _last_heard: float = 0.0
@@ -222,14 +217,18 @@ class ExecutorSession:
         now: float,
         cid: str | None = None,
         epoch: int | None = None,
+        counted_from: float | None = None,
     ) -> tuple[int, bytes]:
-        """Number and body of a new request; `ttl` in ms from now, `timeout` in seconds until TimedOut.
+        """Number and body of a new request; `timeout` in seconds until TimedOut.
+
+        `ttl` in ms from `counted_from`, the monotonic second at which what is left was reckoned; None: from now.
 
         The body is not in `take_frames`: who asks must learn at once whether it left. Raises ValueError unless open.
         """
         if self.phase is not Phase.OPEN:
             raise ValueError("the session is not open")
-        number, body = self._number(cmd, args, ttl, now, cid=cid, epoch=epoch)
+        moment = now if counted_from is None else counted_from
+        number, body = self._number(cmd, args, ttl, moment, cid=cid, epoch=epoch)
         self._pending[number] = _Pending(cmd, cid, now, now + timeout)
         return number, body
 
@@ -324,13 +323,18 @@ class ExecutorSession:
             id=self._last_id,
             sid=self.sid,
             epoch=self.epoch if epoch is None else epoch,
-            # The session clock: a wall clock that is stepped, on either side, makes no command older or younger.
-            ts=self.wall + round((now - self.started) * 1000),
+            # The session clock: a wall clock that is stepped, on either side, makes no command older or younger. As the
+            # terminal reads it, or older: a greeting that it read late would else give every command that much longer to live.
+            ts=round(self._session_clock(now) - self._lag.most * 1000),
             ttl=ttl,
             args=args,
             cid=cid,
         )
         return self._last_id, encode_request(request)
+
+    def _session_clock(self, now: float) -> float:
+        """Milliseconds, as we read it."""
+        return self.wall + (now - self.started) * 1000
 
     def _silence_due(self) -> float:
         """When silence becomes a loss. It counts from a question: a program that was held up itself first asks again."""
@@ -364,6 +368,7 @@ class ExecutorSession:
                 )
             ]
         self._welcome, self.sid, self.boot, self._last_heard = welcome, welcome.sid, welcome.boot, now
+        self._lag.greeted(now - self.started)
         if self.role != "command":
             # A stop passes with any epoch; the warm-keeping heartbeats need the terminal's own.
             self.epoch = max(self.epoch, welcome.epoch)
@@ -385,6 +390,7 @@ class ExecutorSession:
         self._last_heard = now
         if not reply.ok:
             return [self._refuse(reply)]
+        self._lag.told(reply.data.get("clock"), self._session_clock(now))
         if self.phase is Phase.CONFIRMING and self._welcome is not None:
             self._open()
             return [Opened(self._welcome, reply.data), Beat(reply.data, now - sent)]

@@ -1,6 +1,7 @@
 """The terminal's wire: frames, macs and envelopes (mql5_ea/EA_PROTOCOL.md §2).
 
-What the payloads mean is in ea_messages.py; sessions, sequence and deadlines are in ea_session.py.
+Single fields are read in ea_fields.py; what the payloads mean is in ea_messages.py; sessions, sequence and deadlines are in
+ea_session.py (the terminal's half) and ea_client_session.py (ours).
 """
 
 from __future__ import annotations
@@ -11,22 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.domain.errors import InvalidValue
 from app.protocol import strict_json
+from app.protocol.ea_fields import BadFrame, int_field, maybe_text_field, text_field
 
 VERSION = 1
 MAC_SIZE = 32
 MAX_BODY = 256 * 1024
-_LONG = 2**63
 TRADES = frozenset({"open", "place", "modify", "close", "cancel", "close_all"})
 """Commands that need a `cid` and go through the terminal's ledger."""
-
-
-class BadFrame(InvalidValue):
-    """Not a frame of ours: dropped without an answer."""
-
-    def __init__(self, rule: str) -> None:
-        super().__init__("frame", rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,32 +181,3 @@ def decode_event(message: Mapping[str, Any]) -> StreamEvent:
 def content_hash(cmd: str, args: Mapping[str, Any]) -> str:
     """What makes two requests with one cid the same: SHA-256 (hex) over cmd and args (§4, the ledger)."""
     return hashlib.sha256(strict_json.dumps({"cmd": cmd, "args": dict(args)}).encode()).hexdigest()
-
-
-def text_field(wire: Mapping[str, Any], name: str) -> str:
-    """Raises BadFrame unless `name` is a string."""
-    value = wire.get(name)
-    if not isinstance(value, str):
-        raise BadFrame(f"{name} must be a string")
-    return value
-
-
-def maybe_text_field(wire: Mapping[str, Any], name: str) -> str | None:
-    """Raises BadFrame unless `name` is a string, null or absent."""
-    return None if wire.get(name) is None else text_field(wire, name)
-
-
-def int_field(wire: Mapping[str, Any], name: str) -> int:
-    """Raises BadFrame unless `name` is a whole number that fits 64 bits with a sign, as the Expert Advisor's `long`."""
-    value = wire.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not -_LONG <= value < _LONG:
-        raise BadFrame(f"{name} must be a whole number")
-    return value
-
-
-def bool_field(wire: Mapping[str, Any], name: str) -> bool:
-    """Raises BadFrame unless `name` is true or false."""
-    value = wire.get(name)
-    if not isinstance(value, bool):
-        raise BadFrame(f"{name} must be true or false")
-    return value

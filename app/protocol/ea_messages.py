@@ -5,10 +5,9 @@ Both ends use it: the executor's adapter and the simulated terminal. Only transl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 
 from app.domain.execution import Execution, ExecutionState, Finding
 from app.domain.market import (
@@ -27,25 +26,20 @@ from app.domain.market import (
     TradeMode,
 )
 from app.domain.values import Magic, OrderKind, Price, Side, Symbol, Ticket, Volume, decimal
-from app.protocol import strict_json
-from app.protocol.ea_frames import BadFrame, bool_field, int_field, maybe_text_field, text_field
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
-T = TypeVar("T")
-
-
-def to_ms(moment: datetime) -> int:
-    """Milliseconds since the Unix epoch."""
-    return (moment - _EPOCH) // _MILLISECOND
-
-
-def from_ms(value: int) -> datetime:
-    """Raises BadFrame for a moment outside of the calendar."""
-    try:
-        return _EPOCH + timedelta(milliseconds=value)
-    except OverflowError:
-        raise BadFrame("a time that does not exist") from None
+from app.protocol.ea_fields import (
+    BadFrame,
+    bool_field,
+    decimal_field,
+    exact,
+    from_ms,
+    int_field,
+    maybe,
+    maybe_text_field,
+    nested,
+    text_field,
+    texts_field,
+    to_ms,
+)
 
 
 def execution_to_wire(result: Execution) -> dict[str, Any]:
@@ -53,19 +47,19 @@ def execution_to_wire(result: Execution) -> dict[str, Any]:
         "state": result.state.value,
         "retcode": result.retcode,
         "code": result.code,
-        "order": _out(result.order),
-        "deal": _out(result.deal),
-        "position": _out(result.position),
-        "volume": _out(result.volume),
-        "requested": _out(result.requested),
-        "price": _out(result.price),
-        "quote": _out(result.quote),
+        "order": exact(result.order),
+        "deal": exact(result.deal),
+        "position": exact(result.position),
+        "volume": exact(result.volume),
+        "requested": exact(result.requested),
+        "price": exact(result.price),
+        "quote": exact(result.quote),
         "attempts": result.attempts,
         "replayed": result.replayed,
         "message": result.message,
     }
     if result.ticket is not None:
-        wire["ticket"] = _out(result.ticket)
+        wire["ticket"] = exact(result.ticket)
     if result.details:
         wire["details"] = [execution_to_wire(detail) for detail in result.details]
     return wire
@@ -77,18 +71,18 @@ def execution_from_wire(wire: Mapping[str, Any]) -> Execution:
         state=ExecutionState(wire["state"]),
         retcode=None if retcode is None else int_field(wire, "retcode"),
         code=maybe_text_field(wire, "code"),
-        order=_maybe(Ticket, wire, "order"),
-        deal=_maybe(Ticket, wire, "deal"),
-        position=_maybe(Ticket, wire, "position"),
+        order=maybe(Ticket, wire, "order"),
+        deal=maybe(Ticket, wire, "deal"),
+        position=maybe(Ticket, wire, "position"),
         volume=decimal("volume", wire.get("volume") or 0),
         requested=None if wire.get("requested") is None else decimal("requested", wire["requested"]),
-        price=_maybe(Price, wire, "price"),
-        quote=_maybe(Price, wire, "quote"),
+        price=maybe(Price, wire, "price"),
+        quote=maybe(Price, wire, "quote"),
         attempts=int_field(wire, "attempts") if "attempts" in wire else 0,
         replayed="replayed" in wire and bool_field(wire, "replayed"),
         message=maybe_text_field(wire, "message"),
         details=tuple(execution_from_wire(detail) for detail in wire.get("details") or ()),
-        ticket=_maybe(Ticket, wire, "ticket"),
+        ticket=maybe(Ticket, wire, "ticket"),
     )
 
 
@@ -101,11 +95,11 @@ def account_to_wire(account: Account) -> dict[str, Any]:
         "mode": account.mode.value,
         "margin_mode": account.margin_mode.value,
         "leverage": account.leverage,
-        "balance": _out(account.balance),
-        "credit": _out(account.credit),
-        "equity": _out(account.equity),
-        "margin": _out(account.margin),
-        "free_margin": _out(account.free_margin),
+        "balance": exact(account.balance),
+        "credit": exact(account.credit),
+        "equity": exact(account.equity),
+        "margin": exact(account.margin),
+        "free_margin": exact(account.free_margin),
     }
 
 
@@ -118,11 +112,11 @@ def account_from_wire(wire: Mapping[str, Any]) -> Account:
         mode=AccountMode(wire["mode"]),
         margin_mode=MarginMode(wire["margin_mode"]),
         leverage=int_field(wire, "leverage"),
-        balance=_decimal(wire, "balance"),
-        credit=_decimal(wire, "credit"),
-        equity=_decimal(wire, "equity"),
-        margin=_decimal(wire, "margin"),
-        free_margin=_decimal(wire, "free_margin"),
+        balance=decimal_field(wire, "balance"),
+        credit=decimal_field(wire, "credit"),
+        equity=decimal_field(wire, "equity"),
+        margin=decimal_field(wire, "margin"),
+        free_margin=decimal_field(wire, "free_margin"),
     )
 
 
@@ -152,20 +146,20 @@ def symbol_to_wire(spec: SymbolSpec) -> dict[str, Any]:
     return {
         "symbol": str(spec.symbol),
         "digits": spec.digits,
-        "point": _out(spec.point),
-        "tick_size": _out(spec.tick_size),
-        "tick_value": _out(spec.tick_value),
-        "contract_size": _out(spec.contract_size),
-        "volume_min": _out(spec.volume_min),
-        "volume_max": _out(spec.volume_max),
-        "volume_step": _out(spec.volume_step),
-        "volume_limit": _out(spec.volume_limit),
+        "point": exact(spec.point),
+        "tick_size": exact(spec.tick_size),
+        "tick_value": exact(spec.tick_value),
+        "contract_size": exact(spec.contract_size),
+        "volume_min": exact(spec.volume_min),
+        "volume_max": exact(spec.volume_max),
+        "volume_step": exact(spec.volume_step),
+        "volume_limit": exact(spec.volume_limit),
         "stops_level": spec.stops_level,
         "freeze_level": spec.freeze_level,
         "trade_mode": spec.trade_mode.value,
         "filling": list(spec.filling),
         "execution": spec.execution,
-        "margin_per_lot": _out(spec.margin_per_lot),
+        "margin_per_lot": exact(spec.margin_per_lot),
         "currency_profit": spec.currency_profit,
         "session_open": spec.session_open,
     }
@@ -175,20 +169,20 @@ def symbol_from_wire(wire: Mapping[str, Any]) -> SymbolSpec:
     return SymbolSpec(
         symbol=Symbol(wire["symbol"]),
         digits=int_field(wire, "digits"),
-        point=_decimal(wire, "point"),
-        tick_size=_decimal(wire, "tick_size"),
-        tick_value=_decimal(wire, "tick_value"),
-        contract_size=_decimal(wire, "contract_size"),
-        volume_min=_decimal(wire, "volume_min"),
-        volume_max=_decimal(wire, "volume_max"),
-        volume_step=_decimal(wire, "volume_step"),
-        volume_limit=_decimal(wire, "volume_limit"),
+        point=decimal_field(wire, "point"),
+        tick_size=decimal_field(wire, "tick_size"),
+        tick_value=decimal_field(wire, "tick_value"),
+        contract_size=decimal_field(wire, "contract_size"),
+        volume_min=decimal_field(wire, "volume_min"),
+        volume_max=decimal_field(wire, "volume_max"),
+        volume_step=decimal_field(wire, "volume_step"),
+        volume_limit=decimal_field(wire, "volume_limit"),
         stops_level=int_field(wire, "stops_level"),
         freeze_level=int_field(wire, "freeze_level"),
         trade_mode=TradeMode(wire["trade_mode"]),
-        filling=_texts(wire, "filling"),
+        filling=texts_field(wire, "filling"),
         execution=text_field(wire, "execution"),
-        margin_per_lot=_decimal(wire, "margin_per_lot"),
+        margin_per_lot=decimal_field(wire, "margin_per_lot"),
         currency_profit=text_field(wire, "currency_profit"),
         session_open=bool_field(wire, "session_open"),
     )
@@ -197,8 +191,8 @@ def symbol_from_wire(wire: Mapping[str, Any]) -> SymbolSpec:
 def quote_to_wire(quote: Quote) -> dict[str, Any]:
     return {
         "symbol": str(quote.symbol),
-        "bid": _out(quote.bid),
-        "ask": _out(quote.ask),
+        "bid": exact(quote.bid),
+        "ask": exact(quote.ask),
         "time": to_ms(quote.time),
         "volume": quote.volume,
     }
@@ -218,20 +212,20 @@ def quote_from_wire(wire: Mapping[str, Any], received: float = 0.0) -> Quote:
 
 def position_to_wire(position: Position) -> dict[str, Any]:
     return {
-        "ticket": _out(position.ticket),
-        "identifier": _out(position.identifier),
+        "ticket": exact(position.ticket),
+        "identifier": exact(position.identifier),
         "symbol": str(position.symbol),
         "side": position.side.value,
-        "volume": _out(position.volume),
-        "open_price": _out(position.open_price),
-        "sl": _out(position.stop_loss),
-        "tp": _out(position.take_profit),
-        "swap": _out(position.swap),
-        "profit": _out(position.profit),
-        "magic": _out(position.magic),
+        "volume": exact(position.volume),
+        "open_price": exact(position.open_price),
+        "sl": exact(position.stop_loss),
+        "tp": exact(position.take_profit),
+        "swap": exact(position.swap),
+        "profit": exact(position.profit),
+        "magic": exact(position.magic),
         "comment": position.comment,
         "opened_at": to_ms(position.opened_at),
-        "current_price": _out(position.current_price),
+        "current_price": exact(position.current_price),
     }
 
 
@@ -243,29 +237,29 @@ def position_from_wire(wire: Mapping[str, Any]) -> Position:
         side=Side(wire["side"]),
         volume=Volume(wire["volume"]),
         open_price=Price(wire["open_price"], "open_price"),
-        stop_loss=_maybe(Price, wire, "sl"),
-        take_profit=_maybe(Price, wire, "tp"),
-        swap=_decimal(wire, "swap"),
-        profit=_decimal(wire, "profit"),
+        stop_loss=maybe(Price, wire, "sl"),
+        take_profit=maybe(Price, wire, "tp"),
+        swap=decimal_field(wire, "swap"),
+        profit=decimal_field(wire, "profit"),
         magic=Magic(wire["magic"]),
         comment=str(wire.get("comment") or ""),
         opened_at=from_ms(int_field(wire, "opened_at")),
-        current_price=_maybe(Price, wire, "current_price"),
+        current_price=maybe(Price, wire, "current_price"),
     )
 
 
 def order_to_wire(order: PendingOrder) -> dict[str, Any]:
     return {
-        "ticket": _out(order.ticket),
+        "ticket": exact(order.ticket),
         "symbol": str(order.symbol),
         "kind": order.kind.value,
-        "volume": _out(order.volume),
-        "price": _out(order.price),
-        "stop_limit": _out(order.stop_limit_price),
-        "sl": _out(order.stop_loss),
-        "tp": _out(order.take_profit),
+        "volume": exact(order.volume),
+        "price": exact(order.price),
+        "stop_limit": exact(order.stop_limit_price),
+        "sl": exact(order.stop_loss),
+        "tp": exact(order.take_profit),
         "expiration": None if order.expiration is None else to_ms(order.expiration),
-        "magic": _out(order.magic),
+        "magic": exact(order.magic),
         "comment": order.comment,
         "placed_at": to_ms(order.placed_at),
     }
@@ -278,9 +272,9 @@ def order_from_wire(wire: Mapping[str, Any]) -> PendingOrder:
         kind=OrderKind(wire["kind"]),
         volume=Volume(wire["volume"]),
         price=Price(wire["price"]),
-        stop_limit_price=_maybe(Price, wire, "stop_limit"),
-        stop_loss=_maybe(Price, wire, "sl"),
-        take_profit=_maybe(Price, wire, "tp"),
+        stop_limit_price=maybe(Price, wire, "stop_limit"),
+        stop_loss=maybe(Price, wire, "sl"),
+        take_profit=maybe(Price, wire, "tp"),
         expiration=None if wire.get("expiration") is None else from_ms(int_field(wire, "expiration")),
         magic=Magic(wire["magic"]),
         comment=str(wire.get("comment") or ""),
@@ -290,17 +284,17 @@ def order_from_wire(wire: Mapping[str, Any]) -> PendingOrder:
 
 def deal_to_wire(deal: Deal) -> dict[str, Any]:
     return {
-        "ticket": _out(deal.ticket),
-        "order": _out(deal.order),
-        "position": _out(deal.position),
+        "ticket": exact(deal.ticket),
+        "order": exact(deal.order),
+        "position": exact(deal.position),
         "symbol": str(deal.symbol),
         "side": deal.side.value,
-        "volume": _out(deal.volume),
-        "price": _out(deal.price),
-        "profit": _out(deal.profit),
-        "swap": _out(deal.swap),
-        "commission": _out(deal.commission),
-        "magic": _out(deal.magic),
+        "volume": exact(deal.volume),
+        "price": exact(deal.price),
+        "profit": exact(deal.profit),
+        "swap": exact(deal.swap),
+        "commission": exact(deal.commission),
+        "magic": exact(deal.magic),
         "comment": deal.comment,
         "reason": deal.reason.value,
         "entry": deal.entry,
@@ -317,9 +311,9 @@ def deal_from_wire(wire: Mapping[str, Any]) -> Deal:
         side=Side(wire["side"]),
         volume=Volume(wire["volume"]),
         price=Price(wire["price"]),
-        profit=_decimal(wire, "profit"),
-        swap=_decimal(wire, "swap"),
-        commission=_decimal(wire, "commission"),
+        profit=decimal_field(wire, "profit"),
+        swap=decimal_field(wire, "swap"),
+        commission=decimal_field(wire, "commission"),
         magic=Magic(wire["magic"]),
         comment=str(wire.get("comment") or ""),
         reason=DealReason(wire["reason"]),
@@ -364,13 +358,13 @@ def trade_event_to_wire(event: TradeEvent) -> dict[str, Any]:
     if event.deal is not None:
         wire["deal"] = deal_to_wire(event.deal)
     if event.position_ticket is not None:
-        wire["position_ticket"] = _out(event.position_ticket)
+        wire["position_ticket"] = exact(event.position_ticket)
         wire["position"] = None if event.position is None else position_to_wire(event.position)
     if event.order_ticket is not None:
-        wire["order_ticket"] = _out(event.order_ticket)
+        wire["order_ticket"] = exact(event.order_ticket)
         wire["order"] = None if event.order is None else order_to_wire(event.order)
     if event.amount is not None:
-        wire["amount"] = _out(event.amount)
+        wire["amount"] = exact(event.amount)
     if event.account is not None:
         wire["account"] = account_to_wire(event.account)
     return wire
@@ -382,13 +376,13 @@ def trade_event_from_wire(wire: Mapping[str, Any], seq: int, time: datetime) -> 
         seq=seq,
         time=time,
         command_id=maybe_text_field(wire, "cid"),
-        deal=_nested(deal_from_wire, wire, "deal"),
-        position_ticket=_maybe(Ticket, wire, "position_ticket"),
-        position=_nested(position_from_wire, wire, "position"),
-        order_ticket=_maybe(Ticket, wire, "order_ticket"),
-        order=_nested(order_from_wire, wire, "order"),
-        amount=None if wire.get("amount") is None else _decimal(wire, "amount"),
-        account=_nested(account_from_wire, wire, "account"),
+        deal=nested(deal_from_wire, wire, "deal"),
+        position_ticket=maybe(Ticket, wire, "position_ticket"),
+        position=nested(position_from_wire, wire, "position"),
+        order_ticket=maybe(Ticket, wire, "order_ticket"),
+        order=nested(order_from_wire, wire, "order"),
+        amount=None if wire.get("amount") is None else decimal_field(wire, "amount"),
+        account=nested(account_from_wire, wire, "account"),
     )
 
 
@@ -408,7 +402,7 @@ def finding_to_wire(finding: Finding) -> dict[str, Any]:
 def finding_from_wire(wire: Mapping[str, Any]) -> Finding:
     return Finding(
         ledger=text_field(wire, "ledger"),
-        execution=_nested(execution_from_wire, wire, "execution"),
+        execution=nested(execution_from_wire, wire, "execution"),
         sent_at=None if wire.get("sent_at") is None else from_ms(int_field(wire, "sent_at")),
         connected=bool_field(wire, "connected"),
         synchronised=bool_field(wire, "synchronised"),
@@ -416,34 +410,3 @@ def finding_from_wire(wire: Mapping[str, Any]) -> Finding:
         orders=tuple(order_from_wire(item) for item in wire["orders"]),
         deals=tuple(deal_from_wire(item) for item in wire["deals"]),
     )
-
-
-def _out(value: Decimal | int | None) -> str | None:
-    """Exact numbers travel as strings: doubles would lose tickets above 2^53 and the digits of prices."""
-    if value is None:
-        return None
-    return strict_json.plain_number(value) if isinstance(value, Decimal) else str(int(value))
-
-
-def _decimal(wire: Mapping[str, Any], name: str) -> Decimal:
-    value = wire.get(name)
-    if not isinstance(value, str):
-        raise BadFrame(f"{name} must be a decimal string")
-    return decimal(name, value)
-
-
-def _texts(wire: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = wire.get(name)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise BadFrame(f"{name} must be a list of strings")
-    return tuple(value)
-
-
-def _maybe(make: Callable[[str, str], T], wire: Mapping[str, Any], name: str) -> T | None:
-    value = wire.get(name)
-    return None if value is None else make(value, name)
-
-
-def _nested(read: Callable[[Mapping[str, Any]], T], wire: Mapping[str, Any], name: str) -> T | None:
-    value = wire.get(name)
-    return None if value is None else read(value)

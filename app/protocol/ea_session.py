@@ -6,6 +6,7 @@ belongs here; whoever serves the wire makes the session numbers, stores the epoc
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,6 +42,10 @@ class Session:
     active: bool = False
     lapsed: bool = False
     """Once silent for longer than the limit; trades are refused until there is a fresh session."""
+
+    def clock(self, now: float) -> int:
+        """The session clock at monotonic second `now` as this end reads it, whole milliseconds."""
+        return self.hello_ts + math.floor((now - self.opened) * 1000)
 
     def deadline(self, request: Request, now: float) -> float:
         """Monotonic second after which `request` may not begin any more.

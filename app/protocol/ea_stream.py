@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.protocol.ea_frames import BadFrame, StreamEvent, decode_event
+from app.protocol.ea_fields import BadFrame
+from app.protocol.ea_frames import StreamEvent, decode_event
 
 KNOWN_EVENTS = frozenset({"tick", "trade", "heartbeat", "stopped"})
 MAX_FORMER_BOOTS = 64

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.domain.errors import InvalidValue
 from app.domain.values import CommandId, Magic, OrderKind, Price, Side, Symbol, Ticket, Volume
-from app.protocol.ea_messages import from_ms
+from app.protocol.ea_fields import from_ms
 from app.sim.instruments import Instrument
 from app.sim.trade_requests import MarketOrder, PendingRequest
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from app.domain.market import Permissions
-from app.protocol.ea_messages import to_ms
+from app.protocol.ea_fields import to_ms
 from app.protocol.ea_session import TerminalSessions
 from app.sim.broker import Broker
 from app.sim.clock import SimClock

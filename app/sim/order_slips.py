@@ -12,8 +12,8 @@ from typing import Any
 
 from app.domain.errors import InvalidValue
 from app.domain.values import Magic, Price, Ticket
+from app.protocol.ea_fields import from_ms
 from app.protocol.ea_frames import Request
-from app.protocol.ea_messages import from_ms
 from app.sim import command_args as args
 from app.sim.broker import Broker
 from app.sim.command_args import Refuse

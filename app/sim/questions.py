@@ -11,6 +11,7 @@ from app.domain.execution import Finding
 from app.domain.market import Deal, PendingOrder, Position, TerminalSnapshot
 from app.domain.values import Magic, Ticket
 from app.protocol import ea_messages as wire
+from app.protocol.ea_fields import from_ms, to_ms
 from app.protocol.ea_frames import Request
 from app.sim import command_args as args
 from app.sim.command_args import Refuse
@@ -92,7 +93,7 @@ def find(life: Life, request: Request) -> Finding:
         return magic is not None and symbol == item.symbol and magic == item.magic
 
     book = life.broker.book
-    start = bisect_left(book.deals, since, key=lambda deal: wire.to_ms(deal.time))
+    start = bisect_left(book.deals, since, key=lambda deal: to_ms(deal.time))
     if entry is None:
         ledger = "never_seen"
     elif entry.result is not None:
@@ -102,7 +103,7 @@ def find(life: Life, request: Request) -> Finding:
     return Finding(
         ledger=ledger,
         execution=wire.execution_from_wire(entry.result) if entry is not None and entry.result else None,
-        sent_at=None if entry is None else wire.from_ms(entry.sent_at),
+        sent_at=None if entry is None else from_ms(entry.sent_at),
         connected=life.permissions.connected,
         synchronised=life.permissions.synchronised,
         positions=tuple(p for p in _positions(life) if carries(p, p.ticket, p.identifier)),
@@ -123,8 +124,8 @@ def _history(life: Life, given: Mapping[str, Any]) -> dict[str, Any]:
     if last < first:
         raise InvalidValue("to", "must not be before from")
     deals = life.broker.book.deals
-    start = bisect_left(deals, first, key=lambda deal: wire.to_ms(deal.time))
-    end = bisect_left(deals, last + 1, key=lambda deal: wire.to_ms(deal.time))
+    start = bisect_left(deals, first, key=lambda deal: to_ms(deal.time))
+    end = bisect_left(deals, last + 1, key=lambda deal: to_ms(deal.time))
     answered: dict[str, Any] = {
         "deals": [wire.deal_to_wire(deal) for deal in deals[start : min(end, start + MOST_DEALS)]]
     }

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.market import Account, Quote, TradeEvent
+from app.protocol.ea_fields import to_ms
 from app.protocol.ea_frames import StreamEvent
-from app.protocol.ea_messages import quote_to_wire, to_ms, trade_event_to_wire
+from app.protocol.ea_messages import quote_to_wire, trade_event_to_wire
 from app.sim.effects import Effect
 
 

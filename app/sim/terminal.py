@@ -211,7 +211,8 @@ class SimulatedTerminal:
             case "hello":
                 return Reply(admitted.session.sid, request.id, ok=True, data=self._welcome(request))
             case "heartbeat":
-                return _ok(request, questions.heartbeat(life))
+                clock = admitted.session.clock(self.clock.monotonic())
+                return _ok(request, questions.heartbeat(life) | {"clock": clock})
             case "bye":
                 return _ok(request, {})
             case "subscribe":

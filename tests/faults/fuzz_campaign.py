@@ -18,6 +18,7 @@ from typing import Any
 
 from app.adapters import mt5_link, mt5_stream
 from app.protocol import ea_frames, strict_json
+from app.protocol.ea_fields import BadFrame
 from app.protocol.signing import SigningKeys, VerifiedPayload
 from tests.faults.common_results import Control, Result, write_result
 from tests.faults.disk_cuts import memory_folder
@@ -125,7 +126,7 @@ def _macless(_: bytes, body: bytes, __: bytes) -> dict[str, Any]:
     try:
         return strict_json.loads(body)
     except strict_json.InvalidJson as fault:
-        raise ea_frames.BadFrame(fault.rule) from None
+        raise BadFrame(fault.rule) from None
 
 
 async def controls(seed: int) -> list[Control]:

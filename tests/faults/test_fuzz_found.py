@@ -10,7 +10,7 @@ import pytest
 from app.adapters.mt5_wire import heartbeat_from_wire
 from app.domain.execution import ExecutionState
 from app.protocol import ea_frames, ea_messages
-from app.protocol.ea_frames import BadFrame
+from app.protocol.ea_fields import BadFrame, from_ms
 from tests.faults.fuzz_api import PORT, TOKENS, ApiTarget, Asked
 from tests.faults.fuzz_brain import BrainTarget
 from tests.faults.fuzz_source import dump
@@ -52,7 +52,7 @@ def test_whole_numbers_fit_the_experts_long(number: object) -> None:
 def test_a_moment_outside_the_calendar_is_a_bad_frame(moment: int) -> None:
     """It raised OverflowError through the stream's reader and ended the executor's loop of the terminal."""
     with pytest.raises(BadFrame, match="does not exist"):
-        ea_messages.from_ms(moment)
+        from_ms(moment)
 
 
 Reader = Callable[[Mapping[str, Any]], object]
@@ -64,7 +64,7 @@ UNTYPED: list[tuple[Reader, Mapping[str, Any], str, object]] = [
     (ea_messages.symbol_from_wire, SPEC, "filling", [1]),
     (ea_messages.execution_from_wire, EXECUTION, "replayed", "no"),
     (ea_messages.execution_from_wire, EXECUTION, "message", 7),
-    (lambda wire: ea_messages.trade_event_from_wire(wire, 1, ea_messages.from_ms(0)), TRADE, "cid", 7),
+    (lambda wire: ea_messages.trade_event_from_wire(wire, 1, from_ms(0)), TRADE, "cid", 7),
     (lambda wire: heartbeat_from_wire(wire, None), BEAT, "trade_seq", False),
 ]
 
