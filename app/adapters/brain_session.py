@@ -26,6 +26,9 @@ from app.protocol.reconnect import Ending
 MOST_STOPS_REMEMBERED = 64
 STOP_PATIENCE = 10.0
 """Seconds that the end of a session waits for a stop that is being carried out."""
+LONGEST_TURN = 0.005
+"""Seconds for which messages that are already here are taken one after the other. Then the loop turns once: one read of the
+socket brings hundreds, and a stop over the local API or from the terminal takes several turns to arrive."""
 
 
 class BrainSession:
@@ -56,6 +59,7 @@ class BrainSession:
         self._keeper = TaskKeeper("brain.session", self._helper_failed)
         self._opening = asyncio.Lock()
         self._brain_clock = BrainClock()
+        self._greeted_at = clock.monotonic()
         self._session_id: str | None = None
         self._welcome: inbound.Welcome | None = None
         self._welcomed_at: float | None = None
@@ -97,11 +101,19 @@ class BrainSession:
         connection.on_text_seen = self._overhear
         failure = Failure(Ending.LOST, "the executor is shutting down")
         try:
+            self._greeted_at = self._clock.monotonic()
             self._outgoing.put_text(self._hello())
             self._keeper.spawn("welcome", self._go_plain())
             self._keeper.spawn("ping", self._ping())
+            turn_began = self._clock.monotonic()
             while True:
+                at_once = connection.unread > 0
+                if at_once and self._clock.monotonic() - turn_began > LONGEST_TURN:
+                    await asyncio.sleep(0)
+                    at_once = False
                 message = await connection.receive()
+                if not at_once:
+                    turn_began = self._clock.monotonic()
                 self._busy = True
                 await self._take(message)
                 self._busy = False
@@ -154,7 +166,7 @@ class BrainSession:
     async def _welcomed(self, welcome: inbound.Welcome, monotonic: float) -> None:
         """A WELCOME that comes late turns a plain session into a full one."""
         if welcome.server_time is not None:
-            self._brain_clock.heard(welcome.server_time, monotonic)
+            self._brain_clock.answered(welcome.server_time, self._greeted_at, monotonic)
         if self._welcome is None:
             self._welcome = welcome
             self._welcomed_at = monotonic

@@ -24,7 +24,7 @@ class DispatchTerms:
     """How one command is to be sent, beside what it asks."""
 
     ttl: int
-    """Milliseconds from now within which the terminal may begin to execute it."""
+    """Milliseconds from `counted_from` within which the terminal may begin to execute it."""
     tag: str
     """8 characters `[A-Za-z0-9]` at the head of the broker comment."""
     comment: str
@@ -35,6 +35,9 @@ class DispatchTerms:
     """1 to 3: how often transient refusals (10004, 10020, 10021, 10024) may be retried inside the terminal."""
     magic: Magic = NO_MAGIC
     """Of a position or order whose command names none: with 0 the Expert Advisor would later take it for somebody else's."""
+    counted_from: float | None = None
+    """Monotonic second of the engine's clock; None: the moment of sending. A process that is frozen between the last look at
+    the expiry and the frame gives the command no time by it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -304,6 +304,7 @@ class CommandProcessor:
             seconds_left=item.deadline - now,
             max_attempts=self._options.max_attempts,
             magic=self._options.magic,
+            counted_from=now,
         )
         try:
             answer = self._broker.send(item.command, terms)

@@ -68,8 +68,9 @@ def terms_for(
     seconds_left: float,
     max_attempts: int,
     magic: Magic = NO_MAGIC,
+    counted_from: float | None = None,
 ) -> DispatchTerms:
-    """How to send it: what is left of its time, and how far the price may move."""
+    """How to send it: what is left of its time at the monotonic second `counted_from`, and how far the price may move."""
     tag = item.record.tag or tag_of(item.command_id)
     words = re.sub(r"[^A-Za-z0-9_#-]", "", getattr(item.command.action, "comment", "") or "")
     comment = f"{tag}-{words}"[:_COMMENT_LENGTH] if words else tag
@@ -85,6 +86,7 @@ def terms_for(
         deviation=deviation,
         max_attempts=max_attempts,
         magic=magic,
+        counted_from=counted_from,
     )
 
 

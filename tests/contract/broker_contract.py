@@ -317,6 +317,13 @@ class TerminalContract(PortContract):
         assert rig.terminal.effects("c2") == []
         assert (await rig.broker.find(CommandId("c2"), hints())).ledger == "never_seen"
 
+    async def test_a_frame_that_was_held_up_on_its_way_out_is_refused(self, rig: ZmqRig) -> None:
+        await rig.up()
+        looked = CLOCK.monotonic() - 6.0
+        execution = await rig.broker.send(command("c1", open_()), replace(TERMS, counted_from=looked))
+        assert (execution.state, execution.code) == (ExecutionState.REFUSED, "EXPIRED")
+        assert rig.terminal.effects("c1") == []
+
     async def test_a_rejected_trade_says_why(self, rig: ZmqRig) -> None:
         await rig.up()
         execution = await rig.do("c1", ClosePosition(Ticket(999)))

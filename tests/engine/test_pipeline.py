@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.commands import CancelOrder, ClosePosition
+from app.domain.commands import CancelOrder, ClosePosition, TradeCommand
 from app.domain.execution import Execution, ExecutionState, Finding
 from app.domain.results import Outcome
+from app.domain.safety_view import Refusal
 from app.domain.trading_state import Actor, TradingState
 from app.domain.values import CommandId, Priority, Symbol, Ticket
 from app.engine.ports import CommandAck, UnreadableCommand
@@ -64,6 +65,27 @@ async def test_what_expires_while_the_disk_is_slow_is_not_sent(tmp_path: Path) -
         result = await bench.result(command)
         assert (result.outcome, result.code) == (Outcome.EXPIRED, "EXPIRED")
         assert bench.broker.sent == []
+
+
+async def test_time_lost_between_the_last_look_and_the_frame_is_not_given_to_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is frozen there goes on as if nothing had been, and hands the frame over: the terminal must be able to tell."""
+    async with running(tmp_path) as bench:
+        check = bench.core.gate.check
+
+        def frozen(command: TradeCommand) -> Refusal | None:
+            bench.clock.advance(1.0)
+            return check(command)
+
+        until = bench.clock.monotonic() + 1.5
+        monkeypatch.setattr(bench.core.gate, "check", frozen)
+        await bench.send(expiry=1.5)
+        await bench.until(lambda: bool(bench.broker.sent))
+        (sent,) = bench.broker.sent
+        assert bench.clock.monotonic() > until
+        assert sent.terms.counted_from is not None
+        assert sent.terms.counted_from + sent.terms.ttl / 1000 == pytest.approx(until)
 
 
 async def test_what_waits_too_long_in_the_queue_expires_in_time(tmp_path: Path) -> None:

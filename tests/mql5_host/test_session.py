@@ -32,6 +32,10 @@ def test_heartbeat_carries_permissions_account_and_numbers(rig: Rig) -> None:
     assert data["permissions"]["investor_login"] is False
     assert (data["stopped"], data["epoch"], data["queue"], data["trade_seq"]) == (False, 0, 0, 0)
     assert data["account"]["login"] == "5001"
+    rig.terminal.control("advance 5000")
+    # The session clock as the terminal reads it: by this a frame's age can be told, however late the greeting was read.
+    later = rig.executor.ask("heartbeat", ts=rig.executor.now() + 5000)["data"]["clock"]
+    assert 5000 <= later - data["clock"] < 5000 + 30_000
 
 
 def test_frames_that_prove_nothing_get_no_answer(rig: Rig) -> None:

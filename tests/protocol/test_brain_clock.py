@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.protocol.clock_offset import SAMPLES, BrainClock
+from app.protocol.clock_offset import AGREEMENT, SAMPLES, BrainClock
 
 BRAIN_START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -69,3 +69,50 @@ def test_a_time_beyond_all_calendars_is_not_known() -> None:
     clock = BrainClock()
     clock.heard(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), 0.0)
     assert clock.now(10.0) is None
+
+
+def test_a_welcome_that_lay_in_a_frozen_program_makes_nothing_younger() -> None:
+    """HELLO at 0, WELCOME written at 0.01 and read at 6: until samples agree the brain is taken to be as late as it can be."""
+    clock = BrainClock()
+    clock.answered(brain_time(0.01), 0.0, 6.0)
+    clock.round_trip(0.002)
+    assert error(clock, 6.0) == pytest.approx(0.01, abs=1e-3)
+    clock.heard(brain_time(5.0), 6.0)  # it lay there too
+    assert error(clock, 6.0) == pytest.approx(0.01, abs=1e-3)
+    clock.heard(brain_time(10.0), 10.001)
+    assert error(clock, 10.0) == pytest.approx(0.01, abs=1e-3)
+    clock.heard(brain_time(15.0), 15.001)
+    assert error(clock, 15.0) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_brain_that_thinks_before_its_welcome_is_believed_once_its_heartbeats_agree() -> None:
+    clock = BrainClock()
+    clock.answered(brain_time(3.0), 0.0, 3.001)
+    assert error(clock, 3.0) == pytest.approx(3.0, abs=1e-3)
+    clock.heard(brain_time(8.0), 8.001)
+    assert error(clock, 8.0) == pytest.approx(0.0, abs=2e-3)
+
+
+@given(
+    waited=st.floats(0, 5),
+    delays=st.lists(st.floats(0.0, 10.0), min_size=1, max_size=SAMPLES),
+)
+def test_a_brain_is_never_taken_for_younger_than_two_agreeing_samples_say(
+    waited: float, delays: list[float]
+) -> None:
+    clock = BrainClock()
+    clock.answered(brain_time(waited), 0.0, waited + delays[0])
+    for at, delay in enumerate(delays[1:], 20):
+        clock.heard(brain_time(float(at)), at + delay)
+    agreed = any(
+        sorted(delays[:heard])[1] - min(delays[:heard]) <= AGREEMENT + 1e-6
+        for heard in range(2, len(delays) + 1)
+    )
+    assert error(clock, 100.0) >= (-min(delays) if agreed else 0.0) - 1e-3
+
+
+def test_a_brain_that_sets_its_clock_forward_before_samples_agree_is_followed_at_once() -> None:
+    clock = BrainClock()
+    clock.answered(brain_time(1.0), 0.5, 2.0)
+    clock.heard(brain_time(3.0) + timedelta(seconds=10), 3.0)
+    assert error(clock, 3.0) == pytest.approx(10.0, abs=1e-3)

@@ -277,3 +277,41 @@ def test_a_closed_session_says_and_hears_nothing() -> None:
     assert it.take_frames() == []
     assert it.receive(reply(number), 101.0) == []
     assert it.tick(200.0) == []
+
+
+def test_a_greeting_that_was_read_late_gives_no_command_a_longer_life() -> None:
+    """The terminal's session clock starts when it reads the greeting: 0.75 s late here."""
+    it = session()
+    it.receive(welcome(), 101.0)
+    it.take_frames()
+    read = 100.75
+
+    def written(at: float) -> int:
+        _, body = it.request("open", {}, ttl=300, timeout=1, now=at)
+        return int(json.loads(body)["ts"])
+
+    it.receive(reply(1, {"trade_seq": 4}), 101.0)
+    # What it reads is unknown, so the frame is as old as it may be: 0.75 s late at 1 s of round trip.
+    assert written(101.5) == WALL + 500
+    assert written(101.5) - WALL + read * 1000 <= 101_500
+    it.tick(102.0)
+    (beat,) = sent(it)
+    it.receive(reply(beat["id"], {"clock": WALL + 1250}), 102.01)
+    assert written(103.0) == WALL + 2240
+    assert 102_980 <= written(103.0) - WALL + read * 1000 <= 103_000
+
+
+@pytest.mark.parametrize("clock", [None, True, "1700000000000"])
+def test_a_terminal_that_names_no_clock_is_taken_at_its_greeting(clock: object) -> None:
+    it = session()
+    it.receive(welcome(), 100.25)
+    it.receive(reply(1, {"trade_seq": 4, "clock": clock}), 100.5)
+    _, body = it.request("open", {}, ttl=300, timeout=1, now=101.0)
+    assert json.loads(body)["ts"] == WALL + 750
+
+
+def test_the_time_that_is_left_counts_from_the_look_at_the_clock() -> None:
+    """A process frozen between that look and the frame would else hand the terminal the whole of it anew."""
+    it = opened()
+    _, body = it.request("open", {}, ttl=300, timeout=1, now=105.0, counted_from=101.0)
+    assert json.loads(body)["ts"] == WALL + 1000

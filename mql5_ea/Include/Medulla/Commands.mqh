@@ -53,7 +53,11 @@ void CCommands::Handle(const uchar &peer[],const uchar &body[],const uchar &mac[
    if(request.cmd!="heartbeat")
       m_last=request.cmd+(request.has_cid ? " "+request.cid : "");
    if(request.cmd=="heartbeat")
-      g_wire.Reply(peer,request,true,"","",g_questions.HeartbeatMembers());
+     {
+      string members=g_questions.HeartbeatMembers();
+      JsonPutWhole(members,"clock",g_sessions.Clock(session));
+      g_wire.Reply(peer,request,true,"","",members);
+     }
    else
       if(request.cmd=="stop")
          Stop(peer,request);

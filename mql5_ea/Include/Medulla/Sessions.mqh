@@ -40,6 +40,7 @@ public:
    bool              IsSilent(const int i) const;
    bool              Accept(const int i,const long id);
    void              Hear(const int i);
+   long              Clock(const int i) const { return(MonotonicMs()+m_sessions[i].clock_zero); }
    long              Deadline(const int i,const long ts,const long ttl) const;
    bool              IsTakenFrom(const string instance) const;
    void              OpenPending(const string sid,const string instance,const bool command,const long ts);
@@ -98,6 +99,7 @@ void CSessions::Hear(const int i)
    m_sessions[i].last_heard=MonotonicMs();
   }
 
+//--- Clock: the session clock (ms) as this end reads it. It began when the hello was read, however long that had lain.
 //--- monotonic ms after which a request may not begin: its `ts` runs on the session clock. Never later than ttl from now,
 //--- so that a sender whose clock runs ahead gains nothing.
 long CSessions::Deadline(const int i,const long ts,const long ttl) const
