@@ -24,8 +24,9 @@ from tests.faults.common_results import Control, Result, write_result
 from tests.faults.disk_cuts import memory_folder
 from tests.faults.fuzz_api import ApiTarget
 from tests.faults.fuzz_brain import BrainTarget, flips
+from tests.faults.fuzz_executor import ExecutorTarget
 from tests.faults.fuzz_source import dump
-from tests.faults.fuzz_terminal import ExecutorTarget, TerminalTarget
+from tests.faults.fuzz_terminal import TerminalTarget
 from tests.faults.fuzz_verdict import Refuted
 
 PART = 20_000

@@ -13,8 +13,9 @@ from app.protocol import ea_frames, ea_messages
 from app.protocol.ea_fields import BadFrame, from_ms
 from tests.faults.fuzz_api import PORT, TOKENS, ApiTarget, Asked
 from tests.faults.fuzz_brain import BrainTarget
+from tests.faults.fuzz_executor import ExecutorTarget
+from tests.faults.fuzz_frames import BEAT, EXECUTION, FINDING, KEY, SPEC, TRADE
 from tests.faults.fuzz_source import dump
-from tests.faults.fuzz_terminal import BEAT, EXECUTION, FINDING, KEY, SPEC, TRADE, ExecutorTarget
 
 REPLY = {
     "v": 1, "from": "terminal", "sid": "s", "re": 1, "cid": "c", "ok": True, "code": None, "message": None, "data": EXECUTION,
