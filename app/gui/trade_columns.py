@@ -38,32 +38,34 @@ class SymbolDigits:
     """Places behind the point of each symbol, as its quotes show them. A symbol keeps its digits, so it is looked at once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, int] = {}
+        self.known: dict[str, int] = {}
 
     def look(self, picture: SnapshotModel) -> None:
         for quote in picture.quotes:
-            if quote.symbol not in self._known:
-                self._known[quote.symbol] = formats.digits_of(quote.bid, quote.ask)
-
-    def of(self, symbol: str) -> int:
-        return self._known.get(symbol, 0)
+            if quote.symbol not in self.known:
+                self.known[quote.symbol] = formats.digits_of(quote.bid, quote.ask)
 
 
 @dataclass(frozen=True, slots=True)
 class PositionFacts:
     """What a row of a position is made of."""
 
-    position: PositionModel
-    digits: int
-    """Places behind the point that its symbol's prices have."""
-    age: str
-    strategy: str | None
-    command_id: str | None
+    trade: PositionModel
+    quoted: int
+    """Places behind the point that its symbol's quotes have; 0: not quoted now."""
+    age: int
+    """Seconds since it was opened."""
+    opener: CommandModel | None
+
+    @property
+    def digits(self) -> int:
+        """Places behind the point that its symbol's prices have."""
+        return max(self.quoted, formats.digits_of(self.trade.open_price))
 
     @property
     def gain(self) -> Decimal | None:
         """Points; None: no price now."""
-        difference = gained(self.position)
+        difference = gained(self.trade)
         return None if difference is None else difference.scaleb(self.digits)
 
 
@@ -71,14 +73,21 @@ class PositionFacts:
 class OrderFacts:
     """What a row of a pending order is made of."""
 
-    order: OrderModel
+    trade: OrderModel
     market: Decimal | None
     """The side of the market at which it would be filled."""
-    digits: int
-    left: str
-    age: str
-    strategy: str | None
-    command_id: str | None
+    quoted: int
+    """Places behind the point that its symbol's quotes have; 0: not quoted now."""
+    left: int | None
+    """Seconds until it expires; None: it does not."""
+    age: int
+    """Seconds since it was placed."""
+    opener: CommandModel | None
+
+    @property
+    def digits(self) -> int:
+        """Places behind the point that its symbol's prices have."""
+        return max(self.quoted, formats.digits_of(self.trade.price))
 
 
 def gained(position: PositionModel) -> Decimal | None:
@@ -128,16 +137,26 @@ def _side(name: str) -> Cell:
     return _plain(str(phrase), phrase.tone)
 
 
-def _strategy(name: str | None) -> Cell:
+def _strategy(opener: CommandModel | None) -> Cell:
+    name = None if opener is None else opener.strategy_id
     return _plain(name or formats.NONE, Tone.PLAIN if name else Tone.DIM)
 
 
-def _age(text: str, since: datetime) -> Cell:
-    return Cell(text, Tone.DIM, sort=-since.timestamp())
+def _command(opener: CommandModel | None, comment: str) -> Cell:
+    """The command that opened it; where it is not known any more, the comment that the terminal keeps."""
+    return _plain((None if opener is None else opener.command_id) or comment or formats.NONE, Tone.DIM)
+
+
+def _age(seconds: int, since: datetime) -> Cell:
+    return Cell(formats.span(seconds), Tone.DIM, sort=-since.timestamp())
+
+
+def _left(facts: OrderFacts) -> Cell:
+    return _plain(formats.NONE if facts.left is None else formats.span(facts.left), Tone.DIM)
 
 
 def _swap(facts: PositionFacts) -> Cell:
-    swap = facts.position.swap
+    swap = facts.trade.swap
     return Cell(formats.money(swap, signed=True), sort=float(swap))
 
 
@@ -147,36 +166,50 @@ def _points(facts: PositionFacts) -> Cell:
 
 
 def _profit(facts: PositionFacts) -> Cell:
-    profit = facts.position.profit
+    profit = facts.trade.profit
     return _signed(profit, formats.money(profit, signed=True))
 
 
+def _stop_loss(*, warn: bool) -> Column:
+    """`warn`: that there is none is worth a colour."""
+    return Column(
+        "SL",
+        "2 345.79",
+        right=True,
+        tip="Stop loss",
+        make=lambda of: _stop(of.trade.stop_loss, of.digits, warn=warn),
+    )
+
+
+_SYMBOL = Column("Symbol", "EURUSDx", make=lambda of: _plain(of.trade.symbol, Tone.STRONG))
+_VOLUME = Column("Volume", "10.00", right=True, tip="lots", make=lambda of: _lots(of.trade.volume))
+_TAKE_PROFIT = Column(
+    "TP",
+    "2 345.79",
+    right=True,
+    tip="Take profit",
+    make=lambda of: _stop(of.trade.take_profit, of.digits, warn=False),
+)
+_ORIGIN = (
+    Column("Strategy", "ma_cross", make=lambda of: _strategy(of.opener)),
+    Column("Ticket", "100012340", make=lambda of: _number_of(of.trade.ticket)),
+    Column("Magic", "123456", right=True, make=lambda of: _number_of(of.trade.magic)),
+    Column("Command", "cmd-0123", make=lambda of: _command(of.opener, of.trade.comment)),
+)
 POSITIONS = (
-    Column("Symbol", "EURUSDx", make=lambda of: _plain(of.position.symbol, Tone.STRONG)),
-    Column("Side", "▼ Selll", make=lambda of: _side(of.position.side)),
-    Column("Volume", "10.00", right=True, tip="lots", make=lambda of: _lots(of.position.volume)),
-    Column("Open", "2 345.79", right=True, make=lambda of: _price(of.position.open_price, of.digits)),
+    _SYMBOL,
+    Column("Side", "▼ Selll", make=lambda of: _side(of.trade.side)),
+    _VOLUME,
+    Column("Open", "2 345.79", right=True, make=lambda of: _price(of.trade.open_price, of.digits)),
     Column(
         "Now",
         "2 345.79",
         right=True,
         fades=True,
-        make=lambda of: _price(of.position.current_price, of.digits),
+        make=lambda of: _price(of.trade.current_price, of.digits),
     ),
-    Column(
-        "SL",
-        "2 345.79",
-        right=True,
-        tip="Stop loss",
-        make=lambda of: _stop(of.position.stop_loss, of.digits, warn=True),
-    ),
-    Column(
-        "TP",
-        "2 345.79",
-        right=True,
-        tip="Take profit",
-        make=lambda of: _stop(of.position.take_profit, of.digits, warn=False),
-    ),
+    _stop_loss(warn=True),
+    _TAKE_PROFIT,
     Column("Swap", "−10.42", right=True, make=_swap),
     Column("Points", "+1 135", right=True, tip="Price gained, in the symbol's smallest step", make=_points),
     Column(
@@ -187,21 +220,14 @@ POSITIONS = (
         fades=True,
         make=_profit,
     ),
-    Column("Age", "1 h 12 m", right=True, make=lambda of: _age(of.age, of.position.opened_at)),
-    Column("Strategy", "ma_cross", make=lambda of: _strategy(of.strategy)),
-    Column("Ticket", "100012340", make=lambda of: _number_of(of.position.ticket)),
-    Column("Magic", "123456", right=True, make=lambda of: _number_of(of.position.magic)),
-    Column(
-        "Command",
-        "cmd-0123",
-        make=lambda of: _plain(of.command_id or of.position.comment or formats.NONE, Tone.DIM),
-    ),
+    Column("Age", "1 h 12 m", right=True, make=lambda of: _age(of.age, of.trade.opened_at)),
+    *_ORIGIN,
 )
 ORDERS = (
-    Column("Symbol", "EURUSDx", make=lambda of: _plain(of.order.symbol, Tone.STRONG)),
-    Column("Kind", "▼ Sell stop limit", make=lambda of: _side(of.order.kind)),
-    Column("Volume", "10.00", right=True, tip="lots", make=lambda of: _lots(of.order.volume)),
-    Column("Price", "2 345.79", right=True, make=lambda of: _price(of.order.price, of.digits)),
+    _SYMBOL,
+    Column("Kind", "▼ Sell stop limit", make=lambda of: _side(of.trade.kind)),
+    _VOLUME,
+    Column("Price", "2 345.79", right=True, make=lambda of: _price(of.trade.price, of.digits)),
     Column(
         "Market",
         "2 345.79",
@@ -210,28 +236,9 @@ ORDERS = (
         fades=True,
         make=lambda of: _price(of.market, of.digits),
     ),
-    Column(
-        "SL",
-        "2 345.79",
-        right=True,
-        tip="Stop loss",
-        make=lambda of: _stop(of.order.stop_loss, of.digits, warn=False),
-    ),
-    Column(
-        "TP",
-        "2 345.79",
-        right=True,
-        tip="Take profit",
-        make=lambda of: _stop(of.order.take_profit, of.digits, warn=False),
-    ),
-    Column("Expires", "10 h 12 m", right=True, make=lambda of: _plain(of.left, Tone.DIM)),
-    Column("Age", "1 h 12 m", right=True, make=lambda of: _age(of.age, of.order.placed_at)),
-    Column("Strategy", "ma_cross", make=lambda of: _strategy(of.strategy)),
-    Column("Ticket", "100012340", make=lambda of: _number_of(of.order.ticket)),
-    Column("Magic", "123456", right=True, make=lambda of: _number_of(of.order.magic)),
-    Column(
-        "Command",
-        "cmd-0123",
-        make=lambda of: _plain(of.command_id or of.order.comment or formats.NONE, Tone.DIM),
-    ),
+    _stop_loss(warn=False),
+    _TAKE_PROFIT,
+    Column("Expires", "10 h 12 m", right=True, make=_left),
+    Column("Age", "1 h 12 m", right=True, make=lambda of: _age(of.age, of.trade.placed_at)),
+    *_ORIGIN,
 )
