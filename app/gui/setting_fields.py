@@ -14,44 +14,29 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QLineEd
 from app.api.settings_schemas import SettingModel
 
 
-class Field(QWidget):
-    """`changed` when the person edits it."""
+class _Framed(QWidget):
+    """An editor on a line of its own; `changed` when the person edits it."""
 
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, editor: QWidget) -> None:
         super().__init__()
+        self.editor = editor
+        """What gets the focus."""
         self.line = QHBoxLayout(self)
         self.line.setContentsMargins(0, 0, 0, 0)
-
-    @property
-    def editor(self) -> QWidget:
-        """What gets the focus."""
-        raise NotImplementedError
-
-    def value(self) -> Any:
-        """As it stands in the file; None: not set."""
-        raise NotImplementedError
-
-    def show_value(self, value: Any) -> None:
-        """Put it in without telling anybody."""
-        raise NotImplementedError
+        self.line.addWidget(editor)
 
 
-class TextField(Field):
+class TextField(_Framed):
     """One line: texts, numbers, paths, and lists with commas."""
 
     def __init__(self, *, is_list: bool, hint: str) -> None:
-        super().__init__()
-        self._is_list = is_list
         self.edit = QLineEdit()
+        super().__init__(self.edit)
+        self._is_list = is_list
         self.edit.setPlaceholderText(hint)
         self.edit.textEdited.connect(lambda _text: self.changed.emit())
-        self.line.addWidget(self.edit)
-
-    @property
-    def editor(self) -> QWidget:
-        return self.edit
 
     def value(self) -> Any:
         text = self.edit.text().strip()
@@ -83,18 +68,15 @@ class NumberField(TextField):
         return (figures if _FIGURES.match(figures) else text) or None
 
 
-class ChoiceField(Field):
+class ChoiceField(_Framed):
+    """One of a few words."""
+
     def __init__(self, choices: tuple[str, ...]) -> None:
-        super().__init__()
         self.box = _CalmBox()
+        super().__init__(self.box)
         self.box.addItems(list(choices))
         self.box.activated.connect(lambda _index: self.changed.emit())
-        self.line.addWidget(self.box)
         self.line.addStretch()
-
-    @property
-    def editor(self) -> QWidget:
-        return self.box
 
     def value(self) -> Any:
         return self.box.currentText()
@@ -103,18 +85,15 @@ class ChoiceField(Field):
         self.box.setCurrentText(str(value))
 
 
-class FlagField(Field):
+class FlagField(_Framed):
+    """On or off."""
+
     def __init__(self) -> None:
-        super().__init__()
         self.check = QCheckBox()
+        super().__init__(self.check)
         self.check.toggled.connect(lambda _on: self._word())
         self.check.clicked.connect(lambda _on: self.changed.emit())
-        self.line.addWidget(self.check)
         self.line.addStretch()
-
-    @property
-    def editor(self) -> QWidget:
-        return self.check
 
     def value(self) -> Any:
         return "true" if self.check.isChecked() else "false"
@@ -127,13 +106,13 @@ class FlagField(Field):
         self.check.setText("on" if self.check.isChecked() else "off")
 
 
-class LinesField(Field):
+class LinesField(_Framed):
     """Several values, one a line: sessions as `mon tue 08:00-22:00`, keys as `id: key`, strategies as `name: limit=value, …`."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__()
-        self._kind = kind
         self.edit = _ShortText()
+        super().__init__(self.edit)
+        self._kind = kind
         hints = {
             "sessions": "mon tue wed thu fri 08:00-22:00",
             "keys": "brain-1: base64 of the public key",
@@ -143,11 +122,6 @@ class LinesField(Field):
         self.edit.setTabChangesFocus(True)
         self._silent = False
         self.edit.textChanged.connect(self._edited)
-        self.line.addWidget(self.edit)
-
-    @property
-    def editor(self) -> QWidget:
-        return self.edit
 
     def _edited(self) -> None:
         if not self._silent:
@@ -201,6 +175,10 @@ def _line_of(item: Any) -> str:
     if isinstance(item, dict) and set(item) == {"days", "start", "end"}:
         return f"{' '.join(item['days'])} {item['start']}-{item['end']}"
     return str(item)
+
+
+Field = TextField | ChoiceField | FlagField | LinesField
+"""`value()` gives what stands in the file (None: not set), `show_value()` puts it in without telling anybody."""
 
 
 def field_for(setting: SettingModel) -> Field:
