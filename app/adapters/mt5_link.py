@@ -123,7 +123,10 @@ class CommandLink:
         cid: str | None = None,
         counted_from: float | None = None,
     ) -> None:
-        """Send now; `ttl` in ms counts from the monotonic second `counted_from` (None: now). Raises TerminalUnavailable: certainly not sent. Otherwise `settle` is called once, never from within."""
+        """Send now. Raises TerminalUnavailable: certainly not sent. Otherwise `settle` is called once, never from within.
+
+        `ttl` in ms counts from the monotonic second `counted_from`; None: from now.
+        """
         session = self.session
         if session is None or self._socket is None:
             raise TerminalUnavailable("there is no session with the terminal: nothing was sent")

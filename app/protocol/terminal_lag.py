@@ -1,7 +1,7 @@
 """How late the terminal's session clock may be against ours, so that what we send never lives longer than we mean it to.
 
-The terminal starts its session clock when it reads our `hello`, which may have lain in a frozen or busy process (mql5_ea/EA_PROTOCOL.md
-§2, §3). Sans I/O: readings go in. What is done about a lag is ea_client_session.py's.
+The terminal starts its session clock when it reads our `hello`, which may have lain in a frozen or busy process
+(mql5_ea/EA_PROTOCOL.md §2, §3). Sans I/O: readings go in. What is done about a lag is ea_client_session.py's.
 """
 
 from __future__ import annotations

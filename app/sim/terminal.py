@@ -129,6 +129,7 @@ class SimulatedTerminal:
             latency=config.latency / 1000,
             later=self._later,
             broker=lambda: self.life.broker,
+            note_asking=self._wire_log.asking,
         )
         self._day = triggers.broker_day(self.clock.utc())
 

@@ -45,15 +45,17 @@ class TradeDesk:
         latency: float,
         later: Callable[[float, Callable[[], None]], None],
         broker: Callable[[], Broker],
+        note_asking: Callable[[str, float, float], None],
     ) -> None:
         """`latency`: seconds to the broker and back. `later` runs something after so many seconds, with `broker`
-        as it is then: the trade server does not restart with the terminal."""
+        as it is then: the trade server does not restart with the terminal. `note_asking`: see WireLog.asking."""
         self._life = life
         self._faults = faults
         self._mode = mode
         self._latency = latency
         self._later = later
         self._broker = broker
+        self._note_asking = note_asking
 
     async def handle(self, admitted: Admitted) -> Reply:
         """The one reply. Raises Restarting when that fault strikes."""
@@ -110,13 +112,14 @@ class TradeDesk:
             wire = execution_to_wire(Execution(ExecutionState.UNKNOWN, message="no result is known yet"))
         return Reply(request.sid, request.id, ok=True, cid=request.cid, data=wire | {"replayed": True})
 
-    def _guard(self, admitted: Admitted) -> None:
-        """Everything that may have changed since the request came; raises Refuse."""
+    def _guard(self, admitted: Admitted) -> float:
+        """Everything that may have changed since the request came; raises Refuse. Gives the monotonic second of its look."""
         life, request = self._life, admitted.request
+        now = life.clock.monotonic()
         operator = request.cmd in _REDUCING and request.args.get("operator") is True
         if life.state.stopped and not operator:
             raise Refuse("STOPPED", f"the terminal is stopped: {life.state.stop_reason}")
-        code = life.sessions.hindrance(admitted, life.clock.monotonic())
+        code = life.sessions.hindrance(admitted, now)
         if code is not None:
             raise Refuse(
                 code or "EXECUTOR_SILENT", _HINDRANCES.get(code, ""), **_epoch(code, life.sessions.epoch)
@@ -130,6 +133,7 @@ class TradeDesk:
             )
         if missing:
             raise Refuse("NO_PERMISSION", "missing: " + ", ".join(missing), missing=list(missing))
+        return now
 
     def _intent(self, cid: str, request: Request, symbol: str | None) -> None:
         fails = self._faults.find("ledger_fails", request.cmd, symbol) is not None
@@ -146,7 +150,7 @@ class TradeDesk:
         answer, quote, attempt = Answer(Retcode.ERROR), None, 0
         while attempt < attempts:
             try:
-                self._guard(admitted)
+                looked = self._guard(admitted)
                 if attempt > 0:
                     self._intent(str(admitted.request.cid), admitted.request, order.symbol)
             except (Refuse, LedgerFailed) as fault:
@@ -155,6 +159,7 @@ class TradeDesk:
                 break
             attempt += 1
             quote = order.side_price() if order.side_price is not None else None
+            self._note_asking(str(admitted.request.cid), looked, admitted.deadline - looked)
             answer = await self._ask(admitted.request, order)
             if answer.retcode not in retcodes.TRANSIENT:
                 break

@@ -34,6 +34,12 @@ class WireLog:
                 "frame", {"cmd": request.cmd, "cid": request.cid, "epoch": request.epoch, "id": request.id}
             )
 
+    def asking(self, cid: str, looked: float, left: float) -> None:
+        """The broker is about to be asked. `looked`: the monotonic second of the last look at the command's time; `left`:
+        seconds that it had then."""
+        if self._file >= 0:
+            self._write("asking", {"cid": cid, "looked": f"{looked:.6f}", "left": f"{left:.6f}"})
+
     def effect(self, effect: Effect) -> None:
         """Something changed at the broker."""
         if self._file >= 0:

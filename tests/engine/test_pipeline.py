@@ -70,7 +70,7 @@ async def test_what_expires_while_the_disk_is_slow_is_not_sent(tmp_path: Path) -
 async def test_time_lost_between_the_last_look_and_the_frame_is_not_given_to_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that is frozen there goes on as if nothing had been, and hands the frame over: the terminal must be able to tell."""
+    """A process that is frozen there hands the frame over as if nothing had been: the terminal must be able to tell."""
     async with running(tmp_path) as bench:
         check = bench.core.gate.check
 

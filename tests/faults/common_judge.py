@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,11 +97,13 @@ def judge(
     journal: Mapping[str, Line],
     *,
     patience: float = 0.25,
+    allowed: Callable[[str, Line], float] = lambda _command_id, _effect: 0.0,
 ) -> Verdict:
     """Call it when all is over. `patience`: seconds that an effect may be younger than its command's expiry.
 
     The expiry bounds when a command may be sent; between the last look and the ledger's line a busy machine may take a process
-    its processor away. The most that was seen is reported (`Verdict.overrun`).
+    its processor away. The most that was seen is reported (`Verdict.overrun`). `allowed`: what was measured of that for one
+    effect, seconds on top of `patience`; who measures needs next to no patience.
     """
     asked = list(ids)
     verdict = Verdict(tried=len(asked))
@@ -113,7 +115,12 @@ def judge(
     for command_id in asked:
         _judge_one(brain, command_id, effects.get(command_id, []), journal.get(command_id), verdict)
         _look_at_expiry(
-            brain, command_id, effects.get(command_id, []), journal.get(command_id), patience, verdict
+            brain,
+            command_id,
+            effects.get(command_id, []),
+            journal.get(command_id),
+            lambda line, named=command_id: patience + allowed(named, line),
+            verdict,
         )
     return verdict
 
@@ -196,7 +203,7 @@ def _look_at_expiry(
     command_id: str,
     effects: list[Line],
     row: Line | None,
-    patience: float,
+    patience: Callable[[Line], float],
     verdict: Verdict,
 ) -> None:
     frame = brain.frames.get(command_id)
@@ -207,7 +214,7 @@ def _look_at_expiry(
     for line in effects:
         over = _seconds(line["time"]) - until
         verdict.overrun = max(verdict.overrun, over)
-        if over > patience:
+        if over > 0 and over > patience(line):
             times = {} if row is None else {name: row[name] for name in _TIMES}
             verdict.late.append(
                 f"{command_id}: issued {message['timestamp']} for {message['expiry']} ms, executed {line['time']}, "

@@ -28,6 +28,7 @@ from .common_judge import Verdict, judge
 from .common_results import Result, write_result
 from .common_trader import Trader
 from .kill_world import POLL, FaultWorld, Forked, Nursery
+from .pause_allowance import ROUNDING, allowance, doubts, held_up, journal_rows
 
 PAUSES = (0.1, 0.3, 0.7, 1.2, 1.8, 2.5, 3.5, 6.0)
 """Seconds. 1.2 and more outlive a command's expiry here, 3.5 the silence that ends a session with the terminal."""
@@ -58,6 +59,10 @@ class Pauses:
     kinds: Counter[str] = field(default_factory=Counter)
     stuck: list[str] = field(default_factory=list)
     journal_sound: bool = False
+    held: float = 0.0
+    """Seconds for which the terminal lay between its last look at the time and an effect, at most."""
+    doubt: float = 0.0
+    """Seconds by which the executor took the brain's clock to be behind, at most."""
     seconds: float = 0.0
 
     def complaints(self) -> list[str]:
@@ -66,6 +71,15 @@ class Pauses:
 
 class PausedWorld(FaultWorld):
     """Knows how to freeze each of the three, and how to set the executor's clock."""
+
+    def __init__(self, folder: Path, *, nursery: Nursery | None = None) -> None:
+        super().__init__(folder, nursery=nursery)
+        self.shifts = {0.0}
+        """By how much the executor's clock was ever wrong, seconds."""
+
+    @property
+    def wire_log(self) -> Path:
+        return self.folder / "wire.jsonl"
 
     @property
     def clock_file(self) -> Path:
@@ -76,6 +90,7 @@ class PausedWorld(FaultWorld):
 
     def jump(self, executor: Forked, seconds: float) -> None:
         """The executor's wall clock is off by so many seconds from now on."""
+        self.shifts.add(seconds)
         self.clock_file.write_text(str(seconds))
         if executor.alive:
             executor.signal(signal.SIGUSR1)
@@ -98,21 +113,27 @@ def pauses(
     nursery: Nursery | None = None,
     weakened: str | None = None,
     longest: float = max(PAUSES),
+    shortest: float = 0.0,
+    expiries: tuple[int, ...] = EXPIRIES,
 ) -> Pauses:
-    """`rounds` times a pause or a jump in the middle of trading, then everything ends and is judged."""
+    """`rounds` times a pause or a jump in the middle of trading, then everything ends and is judged.
+
+    `longest` and `shortest`: bounds of a pause, seconds; `expiries` in ms.
+    """
     begun = time.monotonic()
     rng = random.Random(seed)
     world = PausedWorld(folder, nursery=nursery)
     done = Pauses(seed)
     try:
-        world.begin(terminal_settings={"answer_timeout": 2.0})
+        world.begin(terminal=("--wire-log", str(world.wire_log)), terminal_settings={"answer_timeout": 2.0})
         trader = Trader(world.brain, rng, window=10)
         executor = world.fork_with_clock(weakened=weakened)
         _trade_until(world, trader, lambda: trader.sessions_told > 0, "a first session")
         for number in range(rounds):
             kind = kinds[number % len(kinds)] if rounds <= len(kinds) else rng.choice(kinds)
             done.kinds[kind] += 1
-            executor = _round(world, trader, rng, kind, executor, weakened, longest)
+            trader.expiry = rng.choice(expiries)
+            executor = _round(world, trader, rng, kind, executor, weakened, (shortest, longest))
             trader.finish(timeout=ROUND_PATIENCE)
             if trader.open:
                 done.stuck.append(f"{kind}: {len(trader.open)} commands have no end: {trader.open[:3]}")
@@ -123,7 +144,13 @@ def pauses(
         if code != 0:
             done.stuck.append(f"the executor ended with {code}: {executor.words(5)}")
         world.terminal.end()
-        done.verdict = judge(world.brain, trader.ids, world.ledger(), world.journal())
+        held = held_up(world.wire_log)
+        doubted = doubts(journal_rows(world.journal_file), world.shifts)
+        done.held, done.doubt = max(held.values(), default=0.0), max(doubted.values(), default=0.0)
+        done.verdict = judge(
+            world.brain, trader.ids, world.ledger(), world.journal(),
+            patience=ROUNDING, allowed=allowance(held, doubted),
+        )  # fmt: skip
         with JournalReader(world.journal_file) as reader:
             done.journal_sound = reader.check_chain().sound
     finally:
@@ -148,16 +175,16 @@ def _round(
     kind: str,
     executor: Forked,
     weakened: str | None,
-    longest: float,
+    bounds: tuple[float, float],
 ) -> Forked:
     """Trade a little, strike, trade on. Returns the executor that lives now."""
     terminal: Any = world.terminal
-    trader.expiry = rng.choice(EXPIRIES)
     if not kind.startswith("clock") and rng.random() < 0.7:
         world.jump(executor, 0.0)
     before = len(trader.ids)
     _trade(world, trader, before + rng.randint(5, 25))
-    seconds = min(longest, rng.choice(PAUSES) if rng.random() < 0.93 else LONG_PAUSE)
+    shortest, longest = bounds
+    seconds = max(shortest, min(longest, rng.choice(PAUSES) if rng.random() < 0.93 else LONG_PAUSE))
     match kind:
         case "executor" | "terminal" | "executor and terminal":
             frozen = (
@@ -237,6 +264,8 @@ def main() -> int:
             "kinds": dict(done.kinds),
             "commands": done.verdict.tried,
             **done.verdict.counted(),
+            "longest_from_last_look_to_effect_seconds": round(done.held, 4),
+            "brain_clock_taken_behind_seconds": round(done.doubt, 4),
         },
         found=done.verdict.found() | {"stuck": len(done.stuck)},
         seconds=round(done.seconds, 1),

@@ -25,7 +25,7 @@ def test_nothing_is_done_after_its_expiry_and_nothing_twice(tmp_path: Path, nurs
 
 def test_a_build_that_looks_at_the_expiry_only_once_is_noticed(tmp_path: Path, nursery: Nursery) -> None:
     done = pauses(
-        rounds=3, seed=5, folder=tmp_path / "world", kinds=("terminal",), nursery=nursery, longest=1.8,
-        weakened="no_expiry_check",
+        rounds=3, seed=5, folder=tmp_path / "world", kinds=("terminal",), nursery=nursery, longest=1.8, shortest=1.2,
+        expiries=(300,), weakened="no_expiry_check",
     )  # fmt: skip
     assert done.verdict.late

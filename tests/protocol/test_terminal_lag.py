@@ -37,6 +37,6 @@ def test_clocks_that_drift_apart_are_followed() -> None:
     for second in range(1, 1001):
         lag.told(int(second * 1001.0), second * 1000.0)
     assert lag.most == pytest.approx(-1.0, abs=0.001)
-    for second in range(1, READINGS + 1):
+    for _ in range(READINGS):
         lag.told(0, 500.0)
     assert lag.most == 0.5
