@@ -5,6 +5,7 @@ This is the only file that knows the websockets library's inside. Sessions and m
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections import deque
@@ -83,6 +84,13 @@ class BrainConnection(ClientConnection):
         self.protocol.send_text(text.encode())
         self.send_data()
         return True
+
+    async def ask_pong(self) -> asyncio.Future[float]:
+        """Send a ping; done with the seconds that its pong took. Raises ConnectionClosed, as the future does."""
+        pong = await self.ping()
+        if not isinstance(pong, asyncio.Future):
+            raise TypeError("the websockets library answered a ping with something else than a future")
+        return pong
 
     def abort(self) -> None:
         """Cut the connection without a closing handshake: the peer is dead or does not read."""

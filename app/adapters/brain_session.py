@@ -26,6 +26,8 @@ from app.protocol.reconnect import Ending
 MOST_STOPS_REMEMBERED = 64
 STOP_PATIENCE = 10.0
 """Seconds that the end of a session waits for a stop that is being carried out."""
+MOST_PATIENCE_WITH_PONG = 6
+"""Times the pong's time-out, while the brain keeps on sending other things."""
 LONGEST_TURN = 0.005
 """Seconds for which messages that are already here are taken one after the other. Then the loop turns once: one read of the
 socket brings hundreds, and a stop over the local API or from the terminal takes several turns to arrive."""
@@ -181,8 +183,7 @@ class BrainSession:
             # Everything written before the ping has arrived when its pong comes back.
             written = self._outgoing.take_written()
             try:
-                async with asyncio.timeout(timings.pong_timeout):
-                    round_trip = await (await self._connection.ping())
+                round_trip = await self._pong()
             except TimeoutError:
                 self.drop(f"no pong within {timings.pong_timeout:g} s: the connection is dead")
                 return
@@ -195,6 +196,24 @@ class BrainSession:
             if written and not self._acknowledges():
                 await self._listener.on_results_delivered(written)
             await self._clock.sleep(timings.ping_interval)
+
+    async def _pong(self) -> float:
+        """Seconds to the brain and back. Raises TimeoutError when no pong comes and nothing else either, ConnectionClosed.
+
+        A pong stands in line behind all that the brain has sent before it: while that is still being read the connection
+        lives, and to cut it would lose what is in it.
+        """
+        patience = self._options.timings.pong_timeout
+        asked = self._clock.monotonic()
+        async with asyncio.timeout(MOST_PATIENCE_WITH_PONG * patience):
+            pong = await self._connection.ask_pong()
+            while True:
+                quiet = self._clock.monotonic() - max(asked, self.last_heard)
+                if quiet >= patience and not self._connection.unread:
+                    raise TimeoutError
+                await asyncio.wait([pong], timeout=max(patience - quiet, patience / 10))
+                if pong.done():
+                    return await pong
 
     def _acknowledges(self) -> bool:
         return self._welcome is not None and "result_ack" in self._welcome.capabilities

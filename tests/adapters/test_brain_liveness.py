@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+
+from websockets.exceptions import ConnectionClosed
 
 from app.adapters.system_clock import SystemClock
 from app.domain.values import CommandId
@@ -20,6 +25,8 @@ from tests.fakes.brain_server import (
     linked,
 )
 from tests.fakes.brain_story import PATIENT, market, report, welcomed
+
+HEARTBEAT = '{"type":"HEARTBEAT","timestamp":"2026-01-01T00:00:00Z","seq":1}'
 
 # ------------------------------------------------------------------ liveness
 
@@ -47,6 +54,39 @@ async def test_a_half_open_connection_is_found_and_opened_again() -> None:
             assert down == session
             assert "no pong" in reason
             await (await server.peer(2)).wait_for("HELLO")
+
+
+async def test_a_pong_that_waits_behind_messages_is_no_dead_connection() -> None:
+    listener = RecordingListener()
+    timings = replace(QUICK, ping_interval=0.02, pong_timeout=0.3)
+    async with BrainServer.running() as server:
+        server.deaf = True
+        async with linked(server.url, listener, timings=timings):
+            await listener.wait_for("up")
+            peer = await server.peer()
+            begun = time.monotonic()
+            while time.monotonic() - begun < 3 * timings.pong_timeout:
+                await peer.send(HEARTBEAT)
+                await asyncio.sleep(0.02)
+            assert listener.of("down") == []
+            _, reason = await listener.wait_for("down")
+            assert "no pong" in reason
+
+
+async def test_a_brain_that_never_answers_a_ping_is_left_however_much_it_says() -> None:
+    listener = RecordingListener()
+    timings = replace(QUICK, ping_interval=0.02, pong_timeout=0.1)
+    async with BrainServer.running() as server:
+        server.deaf = True
+        async with linked(server.url, listener, timings=timings):
+            await listener.wait_for("up")
+            peer = await server.peer()
+            with suppress(ConnectionClosed):
+                while not listener.of("down"):
+                    await peer.send(HEARTBEAT)
+                    await asyncio.sleep(0.02)
+            _, reason = await listener.wait_for("down")
+            assert "no pong" in reason
 
 
 async def test_a_silent_brain_is_degraded_and_given_up_after_a_minute() -> None:
