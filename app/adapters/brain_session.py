@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from websockets.exceptions import ConnectionClosed
 
@@ -331,6 +331,8 @@ class BrainSession:
 
     def _arrival(self, text: str, monotonic: float) -> Arrival:
         at = self._clock.now()
+        # The wall clock as it was when the message was read: what has passed since is no offset.
+        at -= timedelta(seconds=self._clock.monotonic() - monotonic)
         brain_now: datetime | None = None
         if self._welcome is not None:
             brain_now = self._brain_clock.now(monotonic)

@@ -61,10 +61,35 @@ class FileLatchStore:
             os.close(descriptor)
 
     def save(self, status: TradingStatus) -> None:
-        """See the port. The marker follows the file: a crash between the two leaves a file, which proves use by itself."""
-        replace_durably(self._path, _compose(status))
+        """See the port. The marker follows the file: a crash between the two leaves a file, which proves use by itself.
+
+        A stop needs no room on the disk. If it cannot be written beside the old file, it is written over it, in the room which
+        that has; and if even that fails, the old file is emptied, so that at least it no longer says that trading is allowed.
+        Torn half-way, either is a damaged latch: HALTED. Raises OSError in the last case, and whenever anything else fails.
+        """
+        try:
+            replace_durably(self._path, _compose(status))
+        except OSError:
+            if status.state is not TradingState.HALTED or not self._path.is_file():
+                raise
+            self._write_over(_compose(status))
         if not os.path.lexists(self._marker):
             replace_durably(self._marker, b"The trading latch beside this file was in use. Do not remove.\n")
+
+    def _write_over(self, content: bytes) -> None:
+        descriptor = os.open(self._path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+        try:
+            try:
+                if os.write(descriptor, content) != len(content):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.ftruncate(descriptor, len(content))
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, 0)
+                os.fsync(descriptor)
+                raise
+        finally:
+            os.close(descriptor)
 
     def _missing(self) -> LatchReading:
         if self._used_before or os.path.lexists(self._marker) or os.path.lexists(self._path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from app.adapters import latch_file
 from app.adapters.latch_file import FileLatchStore
 from app.domain.trading_state import Actor, TradingState, TradingStatus
 from app.engine.ports import LatchReading
@@ -160,7 +162,7 @@ def test_a_failed_save_is_said_and_leaves_the_old_latch(path: Path, monkeypatch:
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        store.save(TradingStatus(TradingState.HALTED, 7, "stop", Actor.OPERATOR, SINCE))
+        store.save(TradingStatus(TradingState.REDUCING, 7, "pause", Actor.OPERATOR, SINCE))
     assert path.read_bytes() == old
     with pytest.raises(OSError, match="No such file"):
         FileLatchStore(path.parent / "no folder" / "latch.json").save(ACTIVE)
@@ -173,3 +175,53 @@ def test_a_half_written_file_of_a_crash_is_not_read(path: Path) -> None:
     halted = TradingStatus(TradingState.HALTED, 7, "stop", Actor.LIMIT, SINCE)
     FileLatchStore(path).save(halted)
     assert FileLatchStore(path).load() == LatchReading(halted, None)
+
+
+HALTED = TradingStatus(TradingState.HALTED, 7, "the disk is full", Actor.SYSTEM, SINCE)
+
+
+def full_disk(monkeypatch: pytest.MonkeyPatch, *, takes: int) -> None:
+    """A disk that gives no room to a new file, and `takes` bytes to one that is there."""
+
+    def refuse(_path: Path, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write = os.write
+    monkeypatch.setattr(latch_file, "replace_durably", refuse)
+    monkeypatch.setattr(os, "write", lambda handle, content: write(handle, content[:takes]))
+
+
+def test_a_stop_is_kept_on_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FileLatchStore(path).save(ACTIVE)
+    with monkeypatch.context() as full:
+        full_disk(full, takes=4096)
+        FileLatchStore(path).save(HALTED)
+    assert FileLatchStore(path).load() == LatchReading(HALTED, None)
+
+
+@pytest.mark.parametrize("takes", [0, 50])
+def test_a_stop_that_no_disk_takes_leaves_nothing_that_says_otherwise(
+    path: Path, monkeypatch: pytest.MonkeyPatch, takes: int
+) -> None:
+    FileLatchStore(path).save(ACTIVE)
+    with monkeypatch.context() as full:
+        full_disk(full, takes=takes)
+        with pytest.raises(OSError, match="No space"):
+            FileLatchStore(path).save(HALTED)
+    reading = FileLatchStore(path).load()
+    assert (reading.status, reading.first_use) == (None, False)
+
+
+def test_only_a_stop_is_written_over_what_stands(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    FileLatchStore(path).save(HALTED)
+    with monkeypatch.context() as full:
+        full_disk(full, takes=4096)
+        with pytest.raises(OSError, match="No space"):
+            FileLatchStore(path).save(ACTIVE)
+    assert FileLatchStore(path).load().status == HALTED
+    other = path.with_name("never.json")
+    with monkeypatch.context() as full:
+        full_disk(full, takes=4096)
+        with pytest.raises(OSError, match="No space"):
+            FileLatchStore(other).save(HALTED)
+    assert not other.exists()
