@@ -6,8 +6,7 @@ The numbers are printed (`pytest -s`); what is asserted is only what no machine 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,63 +14,19 @@ import pytest
 from app.domain.commands import ModifyPosition
 from app.domain.execution import ExecutionState
 from app.domain.values import Price
-from tests.contract.broker_contract import (
-    EURUSD,
-    TERMS,
-    ZmqRig,
-    command,
-    open_,
-    running,
-    ticket_of,
-    zmq_broker,
-)
-from tests.contract.terminals import SimulatedTerminalProcess
-from tests.fakes.broker_listener import RecordingListener
-
-ROUNDS = 500
-WARM_UP = 50
-GENEROUS = 0.1
-"""Seconds: some hundred times what a quiet machine needs."""
+from tests.benchmarks.round_trip import GENEROUS, ROUNDS, measure
+from tests.contract.broker_contract import EURUSD, TERMS, ZmqRig, command, open_, rig_at, ticket_of
+from tests.contract.terminals import SimulatedTerminalProcess, started
 
 pytestmark = pytest.mark.processes
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    p50: float
-    p99: float
-    cpu: float
-    """Seconds of this process's CPU a round trip, the threads of ZeroMQ included."""
-
-    def line(self, what: str) -> str:
-        return f"{what:<34} p50 {self.p50 * 1e3:6.3f} ms  p99 {self.p99 * 1e3:6.3f} ms  cpu {self.cpu * 1e3:6.3f} ms"
-
-
-async def measure(once: Callable[[int], Awaitable[object]]) -> Measured:
-    for number in range(WARM_UP):
-        await once(number - WARM_UP)
-    times = []
-    cpu = time.process_time()
-    for number in range(ROUNDS):
-        began = time.perf_counter()
-        await once(number)
-        times.append(time.perf_counter() - began)
-    cpu = (time.process_time() - cpu) / ROUNDS
-    times.sort()
-    return Measured(times[ROUNDS // 2], times[ROUNDS * 99 // 100], cpu)
 
 
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[ZmqRig]:
     terminal = SimulatedTerminalProcess(tmp_path, ["--balance", "100000000"])
-    try:
-        await terminal.start()
-        rig = ZmqRig(terminal, zmq_broker(terminal), RecordingListener())
-        async with running(rig.broker, rig.heard):
-            await rig.up()
-            yield rig
-    finally:
-        terminal.close()
+    async with started(terminal), rig_at(terminal) as rig:
+        await rig.up()
+        yield rig
 
 
 async def test_a_question(rig: ZmqRig) -> None:

@@ -17,18 +17,9 @@ import pytest
 from app.domain.commands import ClosePosition, OpenPosition
 from app.domain.execution import ExecutionState
 from app.domain.values import Ticket
-from tests.benchmarks.test_bridge_round_trip import GENEROUS, measure
-from tests.contract.broker_contract import (
-    EURUSD,
-    TERMS,
-    ZmqRig,
-    command,
-    open_,
-    running,
-    ticket_of,
-    zmq_broker,
-)
-from tests.fakes.broker_listener import RecordingListener
+from tests.benchmarks.round_trip import GENEROUS, measure
+from tests.contract.broker_contract import EURUSD, TERMS, ZmqRig, command, open_, rig_at, ticket_of
+from tests.contract.terminals import started
 from tests.mql5_host.contract_terminal import EaTerminal
 from tests.mql5_host.host import FRONTS
 
@@ -41,14 +32,9 @@ pytestmark = pytest.mark.processes
 @pytest.fixture(params=FRONTS)
 async def rig(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[ZmqRig]:
     terminal = EaTerminal(tmp_path, str(request.param), {"InpMaxOrdersPerMinute": 0}, remembers=False)
-    try:
-        await terminal.start()
-        rig = ZmqRig(terminal, zmq_broker(terminal), RecordingListener())
-        async with running(rig.broker, rig.heard):
-            await rig.up()
-            yield rig
-    finally:
-        terminal.close()
+    async with started(terminal), rig_at(terminal) as rig:
+        await rig.up()
+        yield rig
 
 
 def front(rig: ZmqRig) -> str:

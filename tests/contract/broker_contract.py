@@ -1,7 +1,7 @@
 """What every Broker promises, and what every terminal behind ZmqBroker promises with it.
 
 `PortContract` needs only the port and a way to take the terminal away; `TerminalContract` needs a real terminal. A subclass gives
-the fixtures; the tests are the same for all.
+the terminal; the tests are the same for all.
 """
 
 from __future__ import annotations
@@ -209,8 +209,21 @@ def zmq_broker(terminal: Address, *, key: bytes | None = None, answer_timeout: f
     )
 
 
+@asynccontextmanager
+async def rig_at(terminal: Terminal) -> AsyncIterator[ZmqRig]:
+    """A broker of its own that runs towards `terminal`; the session may be still to come."""
+    rig = ZmqRig(terminal, zmq_broker(terminal), RecordingListener())
+    async with running(rig.broker, rig.heard):
+        yield rig
+
+
 class TerminalContract(PortContract):
-    """Holds for every terminal that speaks the wire; the fixture `rig` gives a ZmqRig."""
+    """Holds for every terminal that speaks the wire; a subclass gives the fixture `terminal`, which has started."""
+
+    @pytest.fixture
+    async def rig(self, terminal: Terminal) -> AsyncIterator[ZmqRig]:
+        async with rig_at(terminal) as rig:
+            yield rig
 
     async def test_open_modify_partial_close_and_close(self, rig: ZmqRig) -> None:
         await rig.up()

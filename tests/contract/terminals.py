@@ -9,9 +9,10 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from app.adapters.key_file import load_or_create_key
 from app.adapters.mt5_zmq import Transport
@@ -54,6 +55,19 @@ class Terminal(Address, Protocol):
 
     async def swallow_next_reply(self) -> None:
         """The next trade is done, its answer is lost."""
+
+
+Kind = TypeVar("Kind", bound=Terminal)
+
+
+@asynccontextmanager
+async def started(terminal: Kind) -> AsyncIterator[Kind]:
+    """A terminal from its start to its end."""
+    try:
+        await terminal.start()
+        yield terminal
+    finally:
+        terminal.close()
 
 
 class SimulatedTerminalProcess:

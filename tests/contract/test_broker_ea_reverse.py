@@ -16,6 +16,7 @@ import zmq
 from app.domain.execution import ExecutionState
 from app.protocol.ea_frames import Request, encode_request, seal
 from tests.contract.broker_contract import TAG, TerminalContract, ZmqRig, command, open_, running, zmq_broker
+from tests.contract.terminals import started
 from tests.fakes.broker_listener import RecordingListener
 from tests.mql5_host.contract_terminal import EaTerminal
 
@@ -26,18 +27,8 @@ from .broker_contract import TERMS
 class TestMedullaNoDll(TerminalContract):
     @pytest.fixture
     async def terminal(self, tmp_path: Path) -> AsyncIterator[EaTerminal]:
-        terminal = EaTerminal(tmp_path, "MedullaNoDll")
-        try:
-            await terminal.start()
+        async with started(EaTerminal(tmp_path, "MedullaNoDll")) as terminal:
             yield terminal
-        finally:
-            terminal.close()
-
-    @pytest.fixture
-    async def rig(self, terminal: EaTerminal) -> AsyncIterator[ZmqRig]:
-        rig = ZmqRig(terminal, zmq_broker(terminal), RecordingListener())
-        async with running(rig.broker, rig.heard):
-            yield rig
 
     async def test_one_executor_an_account(self, rig: ZmqRig) -> None:
         """The system gives the port to one: a second executor is told so before it could greet anybody."""

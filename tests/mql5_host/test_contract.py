@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.broker_contract import TerminalContract, ZmqRig, running, zmq_broker
-from tests.fakes.broker_listener import RecordingListener
+from tests.contract.broker_contract import TerminalContract
+from tests.contract.terminals import started
 
 from .contract_terminal import EaTerminal
 
@@ -17,15 +17,5 @@ from .contract_terminal import EaTerminal
 class TestMedulla(TerminalContract):
     @pytest.fixture
     async def terminal(self, tmp_path: Path) -> AsyncIterator[EaTerminal]:
-        terminal = EaTerminal(tmp_path)
-        try:
-            await terminal.start()
+        async with started(EaTerminal(tmp_path)) as terminal:
             yield terminal
-        finally:
-            terminal.close()
-
-    @pytest.fixture
-    async def rig(self, terminal: EaTerminal) -> AsyncIterator[ZmqRig]:
-        rig = ZmqRig(terminal, zmq_broker(terminal), RecordingListener())
-        async with running(rig.broker, rig.heard):
-            yield rig
