@@ -16,9 +16,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from app.gui.screenshots import StillWindow
-from app.gui.side_windows import SideWindows
 from app.gui.wizard import SetupWizard, wanted_at_start
-from app.gui.wizard_page import WizardDoors
 from app.protocol.pairing import Pairing, encode, fingerprint
 from app.settings import load_settings
 from app.settings.presets import CONSERVATIVE, PRESET_KEYS, STANDARD
@@ -324,24 +322,10 @@ def test_it_opens_by_itself_while_nothing_is_configured(
 ) -> None:
     world = first_start.world()
 
-    def beside(doors: WizardDoors | None) -> SideWindows:
-        return SideWindows(
-            still.window,
-            first_start.session,
-            first_start.theme,
-            settings=world.settings,
-            program=world.program,
-            options=world.options,
-            state_file=world.state_file,
-            loop=world.loop,
-            now=world.now,
-            doors=doors,
-        )
-
-    guest = beside(None)
+    guest = first_start.beside(still.window, world, None)
     guest.begin()
     assert guest.wizard is None
-    made = beside(world.doors)
+    made = first_start.beside(still.window, world, world.doors)
     made.begin()
     assert made.wizard is not None
     assert made.wizard.isVisible()
@@ -363,7 +347,7 @@ def test_it_opens_by_itself_while_nothing_is_configured(
     made.wizard.quiet.setChecked(True)
     made.close()
     wait(qtbot, lambda: made.wizard is None)
-    again = beside(world.doors)
+    again = first_start.beside(still.window, world, world.doors)
     again.begin()
     assert again.wizard is None
 
@@ -384,18 +368,7 @@ def test_the_simulated_terminal_that_is_asked_for_ends_with_the_window(
     monkeypatch.setenv("MEDULLA_TERMINAL__COMMAND_PORT", str(command_port))
     monkeypatch.setenv("MEDULLA_TERMINAL__STREAM_PORT", str(stream_port))
     world = first_start.world()
-    beside = SideWindows(
-        still.window,
-        first_start.session,
-        first_start.theme,
-        settings=world.settings,
-        program=world.program,
-        options=world.options,
-        state_file=world.state_file,
-        loop=world.loop,
-        now=world.now,
-        doors=world.doors,
-    )
+    beside = first_start.beside(still.window, world, world.doors)
     said: list[dict[str, object]] = []
     beside._set_up(True, True)
     simulated = beside._simulated

@@ -16,9 +16,11 @@ from pytestqt.qtbot import QtBot
 from app.adapters.system_clock import SystemClock
 from app.cli.wizard_doors import engine_of, wizard_doors
 from app.gui.session import EngineSession, StartedEngine
+from app.gui.side_windows import SideWindows
 from app.gui.theme import Theme
+from app.gui.window import MainWindow
 from app.gui.wizard import SetupWizard
-from app.gui.wizard_page import WizardWorld
+from app.gui.wizard_page import WizardDoors, WizardWorld
 from app.settings import load_settings
 
 from .conftest import PATIENCE_MS
@@ -64,6 +66,21 @@ class FirstStart:
         self.wizards.append(wizard)
         wizard.destroyed.connect(lambda: self.wizards.remove(wizard))
         return wizard
+
+    def beside(self, window: MainWindow, world: WizardWorld, doors: WizardDoors | None) -> SideWindows:
+        """What stands beside the main window. `doors`: None where no first start is offered."""
+        return SideWindows(
+            window,
+            self.session,
+            self.theme,
+            settings=world.settings,
+            program=world.program,
+            options=world.options,
+            state_file=world.state_file,
+            loop=world.loop,
+            now=world.now,
+            doors=doors,
+        )
 
     def at(self, name: str) -> SetupWizard:
         """Open at a page."""
