@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from app.adapters.journal_reader import JournalReader
 from tests.end_to_end.harness import Line, World, clean_environment
 from tests.end_to_end.scripted_brain import PATIENCE, Manners
 
@@ -219,6 +220,18 @@ class FaultWorld(World):
         self.terminal = started  # type: ignore[assignment]
         self._ports = started.said("ready", timeout=START_PATIENCE)
         return started
+
+    def end_in_order(self, executor: Forked) -> list[str]:
+        """Ask the executor to end, then the terminal; what was wrong with the executor's end, for a campaign's complaints."""
+        code = executor.end()
+        told = [] if code == 0 else [f"the executor ended with {code}: {executor.words(5)}"]
+        self.terminal.end()
+        return told
+
+    def journal_sound(self) -> bool:
+        """Whether the chain of the journal that was left behind holds."""
+        with JournalReader(self.journal_file) as reader:
+            return reader.check_chain().sound
 
     def close(self) -> None:
         for child in self.forked:

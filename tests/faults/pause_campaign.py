@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.adapters.journal_reader import JournalReader
-
 from .common_judge import Verdict, judge
 from .common_results import Result, write_result
 from .common_trader import Trader
@@ -140,10 +138,7 @@ def pauses(
             if not executor.alive:
                 done.stuck.append(f"{kind}: the executor ended with {executor.code}: {executor.words(5)}")
                 break
-        code = executor.end()
-        if code != 0:
-            done.stuck.append(f"the executor ended with {code}: {executor.words(5)}")
-        world.terminal.end()
+        done.stuck += world.end_in_order(executor)
         held = held_up(world.wire_log)
         doubted = doubts(journal_rows(world.journal_file), world.shifts)
         done.held, done.doubt = max(held.values(), default=0.0), max(doubted.values(), default=0.0)
@@ -151,8 +146,7 @@ def pauses(
             world.brain, trader.ids, world.ledger(), world.journal(),
             patience=ROUNDING, allowed=allowance(held, doubted),
         )  # fmt: skip
-        with JournalReader(world.journal_file) as reader:
-            done.journal_sound = reader.check_chain().sound
+        done.journal_sound = world.journal_sound()
     finally:
         world.close()
     done.seconds = time.monotonic() - begun

@@ -21,13 +21,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from app.adapters.journal_reader import JournalReader
 from tests.end_to_end.scripted_brain import KEY_ID
 
 from .common_judge import Verdict, judge
 from .common_results import Result, write_result
 from .common_trader import Trader
-from .kill_world import POLL, FaultWorld, Forked, Nursery
+from .kill_world import POLL, FaultWorld, Nursery
 from .proxy import FaultyProxy
 
 ROUND = 40
@@ -177,7 +176,7 @@ def storm(
         for proxy in world.proxies:
             proxy.calm()
         trader.finish(timeout=ROUND_PATIENCE)
-        _end_in_order(world, executor, done)
+        done.stuck += world.end_in_order(executor)
         done.verdict = judge(world.brain, trader.ids, world.ledger(), world.journal())
         done.sessions = world.brain.sessions
         for proxy in world.proxies:
@@ -188,19 +187,11 @@ def storm(
                 overtaken=counts.overtaken,
                 cuts=counts.cuts,
             )
-        with JournalReader(world.journal_file) as reader:
-            done.journal_sound = reader.check_chain().sound
+        done.journal_sound = world.journal_sound()
     finally:
         world.close()
     done.seconds = time.monotonic() - begun
     return done
-
-
-def _end_in_order(world: FaultWorld, executor: Forked, done: Storm) -> None:
-    code = executor.end()
-    if code != 0:
-        done.stuck.append(f"the executor ended with {code}: {executor.words(5)}")
-    world.terminal.end()
 
 
 def _round(

@@ -19,8 +19,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.adapters.journal_reader import JournalReader
-
 from .common_judge import Verdict, judge
 from .common_results import Result, write_result
 from .common_trader import Trader
@@ -247,13 +245,9 @@ def soak(
         _try(done, troubles.end)
         _try(done, lambda: world.hand("clear_faults"))
         trader.finish(timeout=END_PATIENCE)
-        code = executor.end()
-        if code != 0:
-            done.stuck.append(f"the executor ended with {code}: {executor.words(5)}")
-        world.terminal.end()
+        done.stuck += world.end_in_order(executor)
         done.verdict = judge(world.brain, trader.ids, world.ledger(), world.journal())
-        with JournalReader(world.journal_file) as reader:
-            done.journal_sound = reader.check_chain().sound
+        done.journal_sound = world.journal_sound()
         done.seconds = time.monotonic() - begun
     finally:
         world.close()
