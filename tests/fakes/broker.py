@@ -27,10 +27,7 @@ from app.domain.commands import (
 from app.domain.errors import TerminalUnavailable
 from app.domain.execution import Execution, ExecutionState, Finding
 from app.domain.market import (
-    Account,
-    AccountMode,
     Deal,
-    MarginMode,
     PendingOrder,
     Permissions,
     Position,
@@ -38,18 +35,18 @@ from app.domain.market import (
     SymbolSpec,
     TerminalSnapshot,
     TradeEvent,
-    TradeMode,
 )
 from app.domain.values import CommandId, Price, Symbol, Ticket
 from app.engine.broker import (
     BrokerListener,
     DispatchTerms,
     FindHints,
-    LinkState,
     StopAnswer,
     TerminalHeartbeat,
     TerminalHello,
 )
+from tests.domain import making
+from tests.fakes.linked import Linked
 
 
 class Scripted(Enum):
@@ -73,26 +70,7 @@ class Sent:
 
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
-EURUSD = SymbolSpec(
-    symbol=Symbol("EURUSD"),
-    digits=5,
-    point=Decimal("0.00001"),
-    tick_size=Decimal("0.00001"),
-    tick_value=Decimal("1"),
-    contract_size=Decimal("100000"),
-    volume_min=Decimal("0.01"),
-    volume_max=Decimal("100"),
-    volume_step=Decimal("0.01"),
-    volume_limit=Decimal("0"),
-    stops_level=10,
-    freeze_level=0,
-    trade_mode=TradeMode.FULL,
-    filling=("fok", "ioc"),
-    execution="market",
-    margin_per_lot=Decimal("1100"),
-    currency_profit="USD",
-    session_open=True,
-)
+EURUSD = making.SPEC
 XAUUSD = replace(
     EURUSD,
     symbol=Symbol("XAUUSD"),
@@ -102,26 +80,14 @@ XAUUSD = replace(
     contract_size=Decimal("100"),
     margin_per_lot=Decimal("2400"),
 )
-ACCOUNT = Account(
-    login="5000123",
-    server="Fake-Demo",
-    currency="USD",
-    mode=AccountMode.DEMO,
-    margin_mode=MarginMode.HEDGING,
-    leverage=100,
-    balance=Decimal("10000.00"),
-    credit=Decimal("0.00"),
-    equity=Decimal("10000.00"),
-    margin=Decimal("0.00"),
-    free_margin=Decimal("10000.00"),
-)
+ACCOUNT = replace(making.ACCOUNT, server="Fake-Demo")
 
 
 def quote(symbol: str, bid: str, ask: str, *, at: datetime = START, received: float = 0.0) -> Quote:
     return Quote(Symbol(symbol), Price(bid), Price(ask), at, received)
 
 
-class FakeBroker:
+class FakeBroker(Linked):
     """A Broker whose answers are a script.
 
     `answers` is used up first, then `default` (None: done, with fresh tickets) answers every further command. With `up=True` the
@@ -129,6 +95,7 @@ class FakeBroker:
     """
 
     def __init__(self, *, up: bool = True) -> None:
+        super().__init__()
         self.answers: deque[Answer] = deque()
         self.default: Answer | None = None
         self.findings: dict[str, Finding] = {}
@@ -158,24 +125,12 @@ class FakeBroker:
 
         self._up_at_once = up
         self._sessions = 0
-        self._session_id = ""
-        self._listener: BrokerListener | None = None
         self._running = asyncio.Event()
         self._news = asyncio.Event()
         self._next_ticket = 5001
         self._known: dict[str, Execution] = {}
 
     # -------------------------------------------------------------- the port
-
-    @property
-    def state(self) -> LinkState:
-        if self._session_id:
-            return LinkState.UP
-        return LinkState.CONNECTING if self._listener is not None else LinkState.DOWN
-
-    @property
-    def session_id(self) -> str:
-        return self._session_id
 
     async def run(self, listener: BrokerListener) -> None:
         self._listener = listener

@@ -19,11 +19,11 @@ from app.engine.broker import (
     BrokerListener,
     DispatchTerms,
     FindHints,
-    LinkState,
     StopAnswer,
     TerminalHeartbeat,
     TerminalHello,
 )
+from tests.fakes.linked import Linked
 from tests.faults.sim_loop import APART, SimClock, SimLoop, World
 from tests.faults.sim_terminal import SYMBOLS, Fate, Frame, SimTerminal
 
@@ -45,7 +45,7 @@ class Way:
         """So many stop frames go unanswered."""
 
 
-class SimBroker:
+class SimBroker(Linked):
     """The Broker port of one life."""
 
     def __init__(
@@ -57,14 +57,13 @@ class SimBroker:
         way: Way,
         on_send: Callable[[TradeCommand, DispatchTerms, int], None],
     ) -> None:
+        super().__init__()
         self._world = world
         self._loop = loop
         self._clock = clock
         self._terminal = terminal
         self._way = way
         self._on_send = on_send
-        self._listener: BrokerListener | None = None
-        self._session = ""
         self._boot = 0
         self._epoch = 0
         self._heard = 0.0
@@ -76,16 +75,6 @@ class SimBroker:
         self._attempt = 0
 
     # -------------------------------------------------------------- the port
-
-    @property
-    def state(self) -> LinkState:
-        if self._session:
-            return LinkState.UP
-        return LinkState.CONNECTING if self._listener is not None else LinkState.DOWN
-
-    @property
-    def session_id(self) -> str:
-        return self._session
 
     async def run(self, listener: BrokerListener) -> None:
         self._listener = listener
@@ -102,14 +91,14 @@ class SimBroker:
         self._epoch = epoch
         if self._listener is None:
             return
-        if raised and self._session:
+        if raised and self._session_id:
             self._lose("the epoch was raised")
         self._try(0.001)
 
     def send(self, command: TradeCommand, terms: DispatchTerms) -> asyncio.Future[Execution]:
         world = self._world
         self._clock.monotonic()  # here, too, another thread may come in between
-        if not self._session:
+        if not self._session_id:
             raise TerminalUnavailable("there is no session with the terminal: nothing was sent")
         fate = self._way.fate(command)
         if fate.kind == "unavailable":
@@ -123,7 +112,7 @@ class SimBroker:
 
         number = self._expect(settle)
         frame = Frame(
-            self._session, self._epoch, world.now + terms.ttl / 1000, self._reply_to(number), command, terms, fate=fate,
+            self._session_id, self._epoch, world.now + terms.ttl / 1000, self._reply_to(number), command, terms, fate=fate,
             ttl=terms.ttl / 1000,
         )  # fmt: skip
         if fate.kind == "cut_before":
@@ -173,7 +162,7 @@ class SimBroker:
         return number
 
     def _reply_to(self, number: int) -> Callable[[Any], None]:
-        session = self._session
+        session = self._session_id
 
         def reply(value: Any) -> None:
             world = self._world
@@ -181,7 +170,7 @@ class SimBroker:
                 return
 
             def arrive() -> None:
-                if self._session == session:
+                if self._session_id == session:
                     self._heard = world.now
                     self._settle(number, value, "")
 
@@ -207,7 +196,7 @@ class SimBroker:
         world.at(self._last_arrival, arrive)
 
     async def _question(self, answer: Callable[[], T]) -> T:
-        if not self._session:
+        if not self._session_id:
             raise TerminalUnavailable("no session with the terminal")
         future: asyncio.Future[T] = self._loop.create_future()
 
@@ -220,7 +209,7 @@ class SimBroker:
                 future.set_result(value)
 
         number = self._expect(settle)
-        frame = Frame(self._session, self._epoch, float("inf"), self._reply_to(number), question=answer)
+        frame = Frame(self._session_id, self._epoch, float("inf"), self._reply_to(number), question=answer)
         self._transmit(frame, 0.0)
         return await future
 
@@ -236,7 +225,7 @@ class SimBroker:
         self._world.later(seconds, lambda: self._on_loop(lambda: self._hello(attempt)))
 
     def _hello(self, attempt: int) -> None:
-        if attempt != self._attempt or self._listener is None or self._session:
+        if attempt != self._attempt or self._listener is None or self._session_id:
             return
         world, terminal = self._world, self._terminal
         if not terminal.up or terminal.busy or world.now < self._way.broken_until:
@@ -254,11 +243,11 @@ class SimBroker:
             "", f"{terminal.boot:032x}", "simulated", terminal.account.login, "full", terminal.epoch, terminal.stopped,
             terminal.stop_reason,
         )  # fmt: skip
-        self._session = terminal.begin_session(self._epoch, self)
+        self._session_id = terminal.begin_session(self._epoch, self)
         self._boot, self._seq, self._heard = terminal.boot, terminal.trade_seq, world.now
         self._last_arrival = world.now
         self._refused = None
-        session = self._session
+        session = self._session_id
         world.later(1.0, lambda: self._beat(session))
         self._listener.on_terminal_up(
             TerminalHello(
@@ -276,7 +265,7 @@ class SimBroker:
     def _beat(self, session: str) -> None:
         """Once a second: the terminal answers, or its silence ends the session."""
         world, terminal = self._world, self._terminal
-        if self._loop.dead or self._session != session:
+        if self._loop.dead or self._session_id != session:
             return
         # One connection keeps its order: behind a frame that hangs, heartbeats hang too.
         hangs = self._last_arrival > world.now + 0.5
@@ -291,7 +280,7 @@ class SimBroker:
         world.later(1.0, lambda: self._beat(session))
 
     def _beaten(self, session: str, symbol: Symbol) -> None:
-        if self._session != session or self._listener is None:
+        if self._session_id != session or self._listener is None:
             return
         terminal = self._terminal
         self._heard = self._world.now
@@ -304,17 +293,17 @@ class SimBroker:
 
     def _gone(self, reason: str, notice: float) -> None:
         """The connection breaks now and is noticed later."""
-        world, session = self._world, self._session
+        world, session = self._world, self._session_id
         self._way.broken_until = max(self._way.broken_until, world.now + notice + world.between(0.05, 3))
         world.later(notice, lambda: self._on_loop(lambda: self._lose_session(session, reason)))
 
     def _lose_session(self, session: str, reason: str) -> None:
-        if self._session == session:
+        if self._session_id == session:
             self._lose(reason)
 
     def _lose(self, reason: str) -> None:
         """The session is over: nothing stays under way, and the engine learns it once."""
-        had, self._session = self._session, ""
+        had, self._session_id = self._session_id, ""
         for number in list(self._waiting):
             self._settle(number, None, reason)
         if had and self._listener is not None:
@@ -344,7 +333,7 @@ class SimBroker:
         world.later(delay, lambda: self._on_loop(lambda: self._event(event, boot)))
 
     def _event(self, event: TradeEvent, boot: int) -> None:
-        if not self._session or boot != self._boot or self._listener is None:
+        if not self._session_id or boot != self._boot or self._listener is None:
             return
         gap = event.seq > self._seq + 1
         self._seq = max(self._seq, event.seq)
@@ -353,10 +342,10 @@ class SimBroker:
         self._listener.on_trade_event(event)
 
     def stopped(self, reason: str, by: str) -> None:
-        session = self._session
+        session = self._session_id
 
         def tell() -> None:
-            if self._session == session and self._listener is not None:
+            if self._session_id == session and self._listener is not None:
                 self._listener.on_terminal_stopped(reason, by)
 
         if self._world.now >= self._way.broken_until:
