@@ -119,7 +119,8 @@ def judge(
             command_id,
             effects.get(command_id, []),
             journal.get(command_id),
-            lambda line, named=command_id: patience + allowed(named, line),
+            patience,
+            allowed,
             verdict,
         )
     return verdict
@@ -203,7 +204,8 @@ def _look_at_expiry(
     command_id: str,
     effects: list[Line],
     row: Line | None,
-    patience: Callable[[Line], float],
+    patience: float,
+    allowed: Callable[[str, Line], float],
     verdict: Verdict,
 ) -> None:
     frame = brain.frames.get(command_id)
@@ -214,7 +216,7 @@ def _look_at_expiry(
     for line in effects:
         over = _seconds(line["time"]) - until
         verdict.overrun = max(verdict.overrun, over)
-        if over > 0 and over > patience(line):
+        if over > patience + allowed(command_id, line):
             times = {} if row is None else {name: row[name] for name in _TIMES}
             verdict.late.append(
                 f"{command_id}: issued {message['timestamp']} for {message['expiry']} ms, executed {line['time']}, "

@@ -10,7 +10,6 @@ import argparse
 import errno
 import json
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,22 +21,18 @@ from pathlib import Path
 import zmq
 
 from tests.end_to_end.harness import World, ask_engine, until
-from tests.end_to_end.scripted_brain import KEY_ID, PATIENCE, Message, ScriptedBrain, outcome
+from tests.end_to_end.scripted_brain import KEY_ID, ScriptedBrain, outcome
 from tests.faults.common_results import Result, write_result
 from tests.faults.disk_shim import environment
+from tests.faults.full_disk import BUY, LONG, on_a_full_disk, told_stopped
 from tests.faults.fuzz_api import ApiTarget
 from tests.faults.fuzz_brain import BrainTarget
 from tests.faults.fuzz_source import Spoiler, dump
 
-BUY: Message = {"action": "OPEN_POSITION", "symbol": "EURUSD", "type": "BUY", "volume": 0.01}
 BATCH = 250
 """Frames between two questions whose answers show that all before them were read."""
 KEPT_OUT = ("EMERGENCY_STOP", "WELCOME", "HEARTBEAT")
 """A stop is obeyed unsigned, and the two others set the clock: right as they are, they would end what is tried here."""
-
-
-LONG = 6 * PATIENCE
-"""Seconds for a process to begin, on a machine on which everything else runs as well."""
 
 
 def fresh_session(brain: ScriptedBrain, act: Callable[[], object]) -> None:
@@ -259,7 +254,7 @@ class BadDisk:
         strike()
         ids = [brain.order(BUY, f"during-{self.tried}-{index}") for index in range(4)]
         try:
-            brain.heard("TRADING_STATE", lambda heard: heard["tradingState"] == "HALTED", after=mark)
+            brain.wait(lambda: told_stopped(brain, mark), "told that trading stopped", timeout=LONG)
         except AssertionError:
             self.wrong.append(f"{name}: the brain was not told that trading stopped")
             return
@@ -328,102 +323,6 @@ def disk_trials(bad: BadDisk) -> dict[str, tuple[Callable[[], None], Callable[[]
     }
 
 
-class TinyDisk:
-    """A file system in memory of some megabytes; needs the right to mount."""
-
-    def __init__(self, place: Path, size: str) -> None:
-        self.place = place
-        place.mkdir()
-        self.mounted = (
-            subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=False
-            ).returncode
-            == 0
-        )
-
-    def fill(self) -> None:
-        with suppress(OSError), (self.place / "ballast").open("wb", buffering=0) as ballast:
-            while ballast.write(bytes(4096)):
-                pass
-
-    def drain(self) -> None:
-        (self.place / "ballast").unlink(missing_ok=True)
-
-    def close(self) -> None:
-        if self.mounted:
-            subprocess.run(["umount", str(self.place)], check=True)
-
-
-def on_a_tiny_disk(folder: Path) -> tuple[int, list[str]]:
-    """The journal alone on a full disk of 24 MiB while trading: trials and what was wrong; none where mounting is "
-    "not allowed."""
-    tiny = TinyDisk(folder / "tiny", "24m")
-    world = World(folder / "world")
-    if not tiny.mounted:
-        return 0, []
-    try:
-        world.brain.open()
-        world.start_terminal()
-        world.configure(journal={"path": str(tiny.place / "journal.db")})
-        fresh_session(world.brain, lambda: world.start_executor(ready=False))
-        return 1, _fill_while_trading(world, tiny)
-    finally:
-        world.close()
-        tiny.close()
-
-
-def _fill_while_trading(world: World, tiny: TinyDisk) -> list[str]:
-    wrong: list[str] = []
-    brain = world.brain
-    brain.do(BUY, "tiny-before")
-    mark = brain.mark()
-    tiny.fill()
-    # The log was made to its length before, so a full disk is felt when the database has to grow.
-    sent: list[str] = []
-    deadline = time.monotonic() + LONG
-    halted = False
-    while not halted and time.monotonic() < deadline:
-        sent += [brain.order(BUY, f"tiny-{len(sent) + index}") for index in range(4)]
-        with suppress(AssertionError):
-            brain.heard(
-                "TRADING_STATE", lambda heard: heard["tradingState"] == "HALTED", after=mark, timeout=1.0
-            )
-            halted = True
-    if not halted:
-        return ["a full disk did not stop trading"]
-    late = brain.order(BUY, "tiny-late")
-    if world.status()["status"]["state"] != "HALTED":
-        wrong.append("the engine does not say that it is halted")
-    world.executor.kill()
-    tiny.drain()
-    fresh_session(brain, lambda: world.start_executor(ready=False))
-    if world.status()["status"]["state"] != "HALTED":
-        wrong.append("the stop did not outlive the restart")
-    done = world.medulla("journal", "verify", "--journal", str(tiny.place / "journal.db"), config=False)
-    if done.returncode:
-        wrong.append(f"journal verify: {done.stdout}{done.stderr}")
-    listed = world.medulla(
-        "journal",
-        "list",
-        "--journal",
-        str(tiny.place / "journal.db"),
-        "--limit",
-        "5000",
-        "--json",
-        config=False,
-    )
-    for command_id in sent:
-        accepted = any(ack["status"] == "ACCEPTED" for ack in brain.acks[command_id])
-        effects = len(world.ledger(command_id))
-        if (accepted or effects) and f'"{command_id}"' not in listed.stdout:
-            wrong.append(f"{command_id} was accepted or traded and is not in the journal")
-        if effects > 1:
-            wrong.append(f"{command_id} traded {effects} times")
-    if world.ledger(late):
-        wrong.append("a command sent after the stop traded")
-    return wrong
-
-
 # ------------------------------------------------------------------ the long form
 
 
@@ -459,19 +358,26 @@ def main(arguments: list[str]) -> int:
                 bad.trial(name, strike, mend)
         finally:
             world.close()
-        tiny, tiny_wrong = on_a_tiny_disk(folder)
-    wrong = target.wrong + bad.wrong + tiny_wrong
-    tried = {**target.tried, "disks that failed under a trading executor": bad.tried + tiny}
+        full, _seconds = on_a_full_disk(folder)
+    wrong = target.wrong + bad.wrong + [text for trial in full for text in trial.wrong]
+    tried = {
+        **target.tried,
+        "disks that failed under a trading executor": bad.tried + len(full),
+        "commands on a full disk before it was felt": [len(trial.sent) for trial in full],
+    }
     result = Result(
         name="live",
         tried=tried,
         found={"violations": len(wrong)} | {f"violation {n}": text for n, text in enumerate(wrong, 1)},
         seconds=round(time.monotonic() - begun, 1),
         seed=given.seed,
-        notes=f"Brain, terminal and executor as processes, effects counted in the terminal's ledger; the terminal is "
-        f"simulated. "
-        f"{'A journal alone on a full file system of 24 MiB included. ' if tiny else 'No right to mount: no full file system. '}"
-        f"Again: python -m tests.faults.fuzz_live --frames {given.frames} --seed {given.seed}",
+        notes="Brain, terminal and executor as processes, effects counted in the terminal's ledger; the terminal is simulated. "
+        + (
+            "A journal and its latch on a full file system of 24 MiB included. "
+            if full
+            else "No right to mount: no full file system. "
+        )
+        + f"Again: python -m tests.faults.fuzz_live --frames {given.frames} --seed {given.seed}",
     )
     print(dump(result.as_json()), flush=True)
     if given.results is not None:

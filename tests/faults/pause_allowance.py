@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def journal_rows(journal: Path) -> list[JournalRow]:
     with JournalReader(journal) as reader:
         while True:
             after = found[-1].seq if found else 0
-            page = reader.ask(lambda connection, after=after: rows(connection, after=after, limit=PAGE))
+            page = reader.ask(partial(rows, after=after, limit=PAGE))
             if not page:
                 return found
             found += page
@@ -76,7 +77,9 @@ def _behind(ahead: float, shifts: tuple[float, ...]) -> float:
     return max(0.0, error)
 
 
-def allowance(held: Mapping[int, float], doubted: Mapping[str, float]) -> Any:
+def allowance(
+    held: Mapping[int, float], doubted: Mapping[str, float]
+) -> Callable[[str, Mapping[str, Any]], float]:
     """For `judge`: seconds that this effect of this command may be late by."""
 
     def allowed(command_id: str, effect: Mapping[str, Any]) -> float:
