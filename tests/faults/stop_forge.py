@@ -24,21 +24,37 @@ from tests.end_to_end.scripted_brain import PATIENCE
 Line = dict[str, Any]
 
 
+def begin_module(module: str, folder: Path, errors: str) -> subprocess.Popen[str]:
+    """A program of this campaign that is told lines and answers lines; what it complains of goes to the file `errors`."""
+    with (folder / errors).open("ab") as complaints:
+        return subprocess.Popen(
+            [sys.executable, "-m", f"tests.faults.{module}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=clean_environment(folder),
+            text=True,
+            bufsize=1,
+        )
+
+
+def end_module(process: subprocess.Popen[str]) -> None:
+    """The end of its input is its sign to end; one that does not is killed. Its output stays open."""
+    if process.stdin is not None and not process.stdin.closed:
+        process.stdin.close()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(PATIENCE)
+
+
 class Forge:
     """The parent, seen from the campaign."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with (folder / "forge.stderr").open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.stop_forge"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=clean_environment(folder),
-                text=True,
-                bufsize=1,
-            )
+        self._process = begin_module("stop_forge", folder, "forge.stderr")
         self._exits: dict[int, int] = {}
         self._made: list[int] = []
         self._changed = threading.Condition()
@@ -68,13 +84,7 @@ class Forge:
 
     def close(self) -> None:
         """It kills what is left of its children and ends."""
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            self._process.stdin.close()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(PATIENCE)
+        end_module(self._process)
         self._reader.join(PATIENCE)
         if self._process.stdout is not None:
             self._process.stdout.close()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,11 +13,10 @@ from typing import Any, TypeVar
 
 from app.adapters.system_clock import SystemClock
 from app.api.stop_client import StopPaths, StopReport, TerminalStop, request_stop
-from tests.end_to_end.harness import World, ask_engine, clean_environment
-from tests.end_to_end.scripted_brain import PATIENCE
+from tests.end_to_end.harness import World, ask_engine
 
 from .stop_executor import TRADES
-from .stop_forge import Forge, ForgedExecutor, Line
+from .stop_forge import Forge, ForgedExecutor, Line, begin_module, end_module
 from .stop_tape import LATCHED, RELEASED, Note, TapeReader
 
 Found = TypeVar("Found")
@@ -33,16 +30,7 @@ class RemoteBrain:
     executor_id = "exec_e2e"
 
     def __init__(self, folder: Path) -> None:
-        with (folder / "brain.stderr").open("ab") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.stop_brain"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=clean_environment(folder),
-                text=True,
-                bufsize=1,
-            )
+        self._process = begin_module("stop_brain", folder, "brain.stderr")
         known = self.ask("where")
         self.port, self.public_key, self.api_key = known["port"], known["public_key"], known["api_key"]
 
@@ -74,13 +62,7 @@ class RemoteBrain:
         """It listens from its start."""
 
     def close(self) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(PATIENCE)
+        end_module(self._process)
         if self._process.stdout is not None:
             self._process.stdout.close()
 
