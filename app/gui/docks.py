@@ -38,6 +38,7 @@ class PaneDocks:
         dock.setWidget(pane)
         dock.setAllowedAreas(Qt.DockWidgetArea.AllDockWidgetAreas)
         pane.title_changed.connect(dock.setWindowTitle)
+        dock.visibilityChanged.connect(lambda visible: pane.come_in_front() if visible else None)
         # Later: while a dock moves, Qt does not know its neighbours yet.
         dock.topLevelChanged.connect(lambda _floating: self._settle.start(0))
         dock.dockLocationChanged.connect(lambda _area: self._settle.start(0))

@@ -104,6 +104,12 @@ def span(seconds: float) -> str:
     return f"{hours} h {minutes % 60:02} m" if hours < 24 else f"{days} d {hours % 24} h"
 
 
+def whole_span(seconds: float) -> int:
+    """Seconds, cut to what `span` tells of them below an hour: two with the same result read alike there."""
+    whole = max(0, int(seconds))
+    return whole if whole < 60 else whole - whole % 60
+
+
 def in_zone(moment: datetime, zone: Zone) -> datetime:
     return moment.astimezone(None if zone.offset is None else timezone(timedelta(seconds=zone.offset)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import threading
@@ -43,6 +44,8 @@ from app.settings import Settings
 
 LogFault = Callable[[str, BaseException | None], None]
 _QUIET_MS = 5000
+_SETTLED_MS = 3000
+"""By then the first picture has come, and with it what is imported late."""
 _END_ANSWER_MS = 3000
 
 
@@ -91,6 +94,18 @@ def application(arguments: Sequence[str] = ("medulla",)) -> QApplication:
     return app
 
 
+def spare_collections() -> None:
+    """What start-up has made never dies: once it stands, no collection in the middle of a picture looks at it again. Such
+    collections were the longest turns of the loop, tens of milliseconds each.
+    """
+    QTimer.singleShot(_SETTLED_MS, _freeze)
+
+
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()
+
+
 def run_desktop(options: DesktopOptions) -> int:
     """Until the person leaves. Returns the exit code."""
     app = application()
@@ -121,6 +136,7 @@ async def _live(
     alone.raised.connect(desktop.window.come_forward)
     faults.told.connect(lambda text: desktop.session.notice.emit("bad", text))
     desktop.start()
+    spare_collections()
 
     def leave(*_: object) -> None:
         loop.call_soon_threadsafe(desktop.left.set)

@@ -1,10 +1,12 @@
-"""What every pane shares: tools above, content, a line below, words for when there is nothing. A hidden pane costs nothing."""
+"""What every pane shares: tools above, content, a line below, words for when there is nothing. A pane that is hidden or behind
+a tab costs nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, QRect, Qt, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -20,6 +22,7 @@ from PySide6.QtWidgets import (
 from app.api.schemas import SnapshotModel
 from app.gui.row_view import RowView
 from app.gui.rows import Column, Row
+from app.gui.still_labels import FootLine
 from app.gui.theme import Theme
 
 
@@ -42,11 +45,23 @@ class Pane(QWidget):
     def take(self, picture: SnapshotModel) -> None:
         """A newer picture; drawn at once if the pane can be seen, otherwise when it can."""
         self.notice(picture)
-        if self.isVisible():
+        if self.seen:
             self._waiting = None
             self.draw(picture)
         else:
             self._waiting = picture
+
+    @property
+    def seen(self) -> bool:
+        """Whether a part of it can be seen. To Qt a pane behind a tab is visible too; it only lies outside the window."""
+        window = self.window()
+        if self is window or not self.isVisible():
+            return self.isVisible()
+        return window.rect().intersects(QRect(self.mapTo(window, QPoint()), self.size()))
+
+    def come_in_front(self) -> None:
+        """Its tab was chosen: what was kept back is drawn."""
+        self._catch_up()
 
     def notice(self, picture: SnapshotModel) -> None:
         """What must be kept of every picture, seen or not (curves, counts in the title)."""
@@ -61,18 +76,18 @@ class Pane(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
         super().showEvent(event)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
         if self._waiting is not None:
             picture, self._waiting = self._waiting, None
             self.draw(picture)
 
-    def foot(self) -> QLabel:
+    def foot(self) -> FootLine:
         """The line below, made when asked for."""
-        label = QLabel()
-        label.setObjectName("paneFoot")
-        label.setTextFormat(Qt.TextFormat.RichText)
-        label.setWordWrap(True)
-        self.column.addWidget(label)
-        return label
+        line = FootLine()
+        self.column.addWidget(line)
+        return line
 
 
 class Empty(QWidget):

@@ -61,19 +61,17 @@ class PositionsPane(TablePane):
     def draw(self, picture: SnapshotModel) -> None:
         commands = self._openers.of(picture)
         self._digits.look(picture)
-        rows = []
-        for position in picture.positions:
-            command = commands.get(position.ticket)
-            rows.append(
-                self._rows.row(
-                    position.ticket,
-                    position,
-                    max(self._digits.of(position.symbol), formats.digits_of(position.open_price)),
-                    formats.span((picture.at - position.opened_at).total_seconds()),
-                    command.strategy_id if command is not None else None,
-                    command.command_id if command is not None else None,
-                )
+        row, digits, at = self._rows.row, self._digits.known, picture.at
+        rows = [
+            row(
+                position.ticket,
+                position,
+                digits.get(position.symbol, 0),
+                formats.whole_span((at - position.opened_at).total_seconds()),
+                commands.get(position.ticket),
             )
+            for position in picture.positions
+        ]
         self._rows.keep(rows)
         self.put(rows)
         self._foot.setText(_positions_foot(picture))
@@ -136,7 +134,6 @@ class OrdersPane(TablePane):
         quotes = {quote.symbol: quote for quote in picture.quotes}
         rows = []
         for order in picture.orders:
-            command = commands.get(order.ticket)
             quote = quotes.get(order.symbol)
             market = None if quote is None else (quote.ask if order.kind.startswith("BUY") else quote.bid)
             left = None if order.expiration is None else (order.expiration - picture.at).total_seconds()
@@ -145,11 +142,10 @@ class OrdersPane(TablePane):
                     order.ticket,
                     order,
                     market,
-                    max(self._digits.of(order.symbol), formats.digits_of(order.price)),
-                    formats.NONE if left is None else formats.span(left),
-                    formats.span((picture.at - order.placed_at).total_seconds()),
-                    command.strategy_id if command is not None else None,
-                    command.command_id if command is not None else None,
+                    self._digits.known.get(order.symbol, 0),
+                    None if left is None else formats.whole_span(left),
+                    formats.whole_span((picture.at - order.placed_at).total_seconds()),
+                    commands.get(order.ticket),
                 )
             )
         self._rows.keep(rows)

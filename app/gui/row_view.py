@@ -9,157 +9,47 @@ from PySide6.QtCore import (
     QKeyCombination,
     QModelIndex,
     QPersistentModelIndex,
-    QPointF,
-    QRectF,
     QSize,
     Qt,
     QTimer,
     Signal,
 )
-from PySide6.QtGui import (
-    QBrush,
-    QColor,
-    QFontMetrics,
-    QGuiApplication,
-    QKeyEvent,
-    QKeySequence,
-    QPainter,
-    QPen,
-)
+from PySide6.QtGui import QFontMetrics, QGuiApplication, QKeyEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
     QWidget,
 )
 
-from app.gui.row_fade import STEP_MS, STEPS, Fades
+from app.gui.row_fade import STEP_MS, Fades
 from app.gui.row_model import RowModel
+from app.gui.row_painter import PADDING, RowPainter, Span
 from app.gui.rows import Cell, Column, Row
 from app.gui.theme import Theme, number_font
 from app.gui.tones import Tone
 
-_PADDING = 7
-_MOST_WIDTHS = 2048
 _COPY_CELL = QKeyCombination(
     Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier, Qt.Key.Key_C
 )
 
 
-class RowDelegate(QStyledItemDelegate):
-    """Draws a cell from the row that was prepared for it: no question to the model, no formatting, cached colours."""
+class RowSizes(QStyledItemDelegate):
+    """How much room a cell would like, for fitting a column to its content; painting is the view's own."""
 
-    def __init__(self, model: RowModel, theme: Theme, fades: Fades, parent: QWidget) -> None:
+    def __init__(self, model: RowModel, paint: RowPainter, parent: QWidget) -> None:
         super().__init__(parent)
         self._model = model
-        self._fades = fades
-        self._theme = theme
-        self._font = number_font()
-        self._strong = number_font(bold=True)
-        self._metrics = QFontMetrics(self._font)
-        self._pens: dict[Tone, QPen] = {}
-        self._brushes: dict[str, QBrush] = {}
-        self._lit: dict[tuple[str, bool, int], QBrush] = {}
-        self._widths: dict[str, int] = {}
-        self._line = QPen()
-        theme.changed.connect(self._colours)
-        self._colours()
-
-    def _colours(self) -> None:
-        tones = self._theme.tones
-        self._pens = {tone: QPen(QColor(tones.of(tone))) for tone in Tone}
-        self._brushes = {
-            name: QBrush(QColor(colour))
-            for name, colour in (("row", tones.row), ("panel", tones.panel), ("chosen", tones.chosen))
-        }
-        self._lit = {
-            (name, rises, step): QBrush(QColor(tones.lit(ground, rises=rises, share=1 - step / STEPS)))
-            for name, ground in (("row", tones.row), ("panel", tones.panel))
-            for rises in (True, False)
-            for step in range(STEPS)
-        }
-        self._line = QPen(QColor(tones.line))
-
-    def width_of(self, text: str) -> int:
-        """Of the table's own font; kept, since a table shows the same texts again and again."""
-        width = self._widths.get(text)
-        if width is None:
-            if len(self._widths) >= _MOST_WIDTHS:
-                self._widths.clear()
-            width = self._widths[text] = self._metrics.horizontalAdvance(text)
-        return width
-
-    @property
-    def row_height(self) -> int:
-        return self._metrics.height() + 10
+        self._paint = paint
 
     def sizeHint(  # noqa: N802 - Qt's name
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
         cell = self._model.shown[index.row()].cell(index.column())
-        return QSize(self.width_of(cell.text) + 2 * _PADDING, self.row_height)
-
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        place, section = index.row(), index.column()
-        if place >= len(self._model.shown):
-            return
-        row = self._model.shown[place]
-        cell = row.cell(section)
-        rect = option.rect
-        chosen = bool(option.state & QStyle.StateFlag.State_Selected)
-        name = "chosen" if chosen else ("row" if place % 2 else "panel")
-        lit = self._fades.of(row.key, section) if self._fades and not chosen else None
-        painter.fillRect(rect, self._brushes[name] if lit is None else self._lit[name, *lit])
-        painter.setPen(self._line)
-        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
-        if cell.line:
-            self._draw_line(painter, QRectF(rect).adjusted(_PADDING, 5, -_PADDING, -5), cell)
-            return
-        inner = rect.adjusted(_PADDING, 0, -_PADDING, 0)
-        painter.setFont(self._strong if cell.tone is Tone.STRONG else self._font)
-        pen = self._pens[Tone.PLAIN if chosen and cell.tone is Tone.DIM else cell.tone]
-        painter.setPen(pen)
-        if cell.pill:
-            self._draw_pill(painter, QRectF(inner), cell)
-            return
-        right = self._model.columns[section].right
-        side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
-        text = cell.text
-        if self.width_of(text) > inner.width():
-            text = self._metrics.elidedText(text, Qt.TextElideMode.ElideRight, inner.width())
-        painter.drawText(inner, side | Qt.AlignmentFlag.AlignVCenter, text)
-
-    def _draw_pill(self, painter: QPainter, rect: QRectF, cell: Cell) -> None:
-        text = cell.text
-        if self.width_of(text) > rect.width() - 16:
-            text = self._metrics.elidedText(text, Qt.TextElideMode.ElideRight, int(rect.width()) - 16)
-        width = self.width_of(text) + 16
-        height = self._metrics.height() + 2
-        outline = QRectF(rect.left(), rect.center().y() - height / 2, width, height)
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.drawRoundedRect(outline, height / 2, height / 2)
-        painter.restore()
-        painter.drawText(outline, Qt.AlignmentFlag.AlignCenter, text)
-
-    def _draw_line(self, painter: QPainter, rect: QRectF, cell: Cell) -> None:
-        low, high = min(cell.line), max(cell.line)
-        tall = (high - low) or 1.0
-        wide = rect.width() / max(1, len(cell.line) - 1)
-        points = [
-            QPointF(rect.left() + step * wide, rect.bottom() - (value - low) / tall * rect.height())
-            for step, value in enumerate(cell.line)
-        ]
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(self._theme.tones.accent), 1.2))
-        painter.drawPolyline(points)
-        painter.restore()
+        width = self._paint.width_of(cell.text, strong=cell.tone is Tone.STRONG)
+        return QSize(width + (16 if cell.pill else 0) + 2 * PADDING, self._paint.row_height)
 
 
 class RowView(QTableView):
@@ -186,8 +76,8 @@ class RowView(QTableView):
         self.rows.in_view = self._seen
         if self._fading:
             self.rows.on_change = self._changed
-        self._delegate = RowDelegate(self.rows, theme, self.fades, self)
-        self.setItemDelegate(self._delegate)
+        self._paint = RowPainter(self.rows, theme, self.fades)
+        self.setItemDelegate(RowSizes(self.rows, self._paint, self))
         self.setAccessibleName(name)
         self.setShowGrid(False)
         self.setWordWrap(False)
@@ -209,7 +99,7 @@ class RowView(QTableView):
         vertical, header = self.verticalHeader(), self.horizontalHeader()
         vertical.hide()
         vertical.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        vertical.setDefaultSectionSize(self._delegate.row_height)
+        vertical.setDefaultSectionSize(self._paint.row_height)
         header.setHighlightSections(False)
         header.setSectionsMovable(True)
         header.setMinimumSectionSize(36)
@@ -222,7 +112,23 @@ class RowView(QTableView):
         metrics = QFontMetrics(number_font())
         for place, column in enumerate(columns):
             width = max(metrics.horizontalAdvance(column.widest), metrics.horizontalAdvance(column.title) + 4)
-            header.resizeSection(place, width + 2 * _PADDING)
+            header.resizeSection(place, width + 2 * PADDING)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+        """All rows in the dirty part, and nothing else of a table view: it has no grid, no editors and no focus frame."""
+        header = self.horizontalHeader()
+        spans = [
+            Span(column, header.sectionViewportPosition(column), header.sectionSize(column))
+            for column in range(header.count())
+            if not header.isSectionHidden(column)
+        ]
+        spans.sort(key=lambda span: span.left)
+        chosen: set[int] = set()
+        if self.selectionModel().hasSelection():
+            chosen = {index.row() for index in self.selectionModel().selectedRows()}
+        painter = QPainter(self.viewport())
+        self._paint.paint(painter, event.region(), spans, -self.verticalHeader().offset(), chosen)  # type: ignore[arg-type]  # a region is iterable, its stub does not say so
+        painter.end()
 
     def set_fading(self, wanted: bool) -> None:
         """Whether a value that changes is lit for a moment."""

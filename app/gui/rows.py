@@ -72,22 +72,39 @@ class Row:
 
 
 class LazyRow(Row):
-    """A row whose cells are made out of its facts by the columns."""
+    """A row whose cells are made out of its facts by the columns, and its facts when the first cell is asked for."""
 
-    __slots__ = ("_columns", "_facts")
+    __slots__ = ("_columns", "_facts", "_make_facts", "more")
 
-    def __init__(self, key: str, columns: Sequence[Column], facts: Any, source: Any) -> None:
-        super().__init__(key, (), source)
-        self._cells = [None] * len(columns)
+    def __init__(
+        self,
+        key: str,
+        columns: Sequence[Column],
+        make_facts: Callable[..., Any],
+        source: Any,
+        more: tuple[Hashable, ...],
+    ) -> None:
+        self.key = key
+        self.source = source
+        self.more = more
+        """What its facts are made of besides the source."""
         self._columns = columns
-        self._facts = facts
+        self._make_facts = make_facts
+        self._cells = []
 
     def cell(self, place: int) -> Cell:
+        if not self._cells:
+            self._facts = self._make_facts(self.source, *self.more)
+            self._cells = [None] * len(self._columns)
         made = self._cells[place]
         if made is None:
             make = self._columns[place].make
             made = self._cells[place] = Cell("") if make is None else make(self._facts)
         return made
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        return tuple(self.cell(place) for place in range(len(self._columns)))
 
 
 class RowMaker:
@@ -97,15 +114,14 @@ class RowMaker:
         """`facts`: makes out of what a row shows that of which its columns make their cells."""
         self._columns = tuple(columns)
         self._facts = facts
-        self._made: dict[str, tuple[Any, tuple[Hashable, ...], LazyRow]] = {}
+        self._made: dict[str, LazyRow] = {}
 
     def row(self, key: str, source: Any, *more: Hashable) -> LazyRow:
         """`source` is compared by identity (what is unchanged is the same object), `more` by value."""
         known = self._made.get(key)
-        if known is not None and known[0] is source and known[1] == more:
-            return known[2]
-        row = LazyRow(key, self._columns, self._facts(source, *more), source)
-        self._made[key] = (source, more, row)
+        if known is not None and known.source is source and known.more == more:
+            return known
+        row = self._made[key] = LazyRow(key, self._columns, self._facts, source, more)
         return row
 
     def keep(self, rows: Sequence[Row]) -> None:

@@ -9,6 +9,7 @@ from app.api.schemas import LimitModel, SnapshotModel
 from app.gui import words
 from app.gui.gauge_bar import GaugeBar
 from app.gui.pane import Pane
+from app.gui.still_labels import StillLabel
 from app.gui.theme import Theme
 from app.gui.tones import Tone
 
@@ -19,8 +20,7 @@ class _Line:
     def __init__(self, name: str, theme: Theme, grid: QGridLayout, place: int) -> None:
         self.title = QLabel(words.limit_name(name))
         self.bar = GaugeBar(theme, height=8, least_width=24)
-        self.value = QLabel()
-        self.value.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.value = StillLabel()
         self.explained = QLabel()
         self.explained.setWordWrap(True)
         self.explained.hide()
@@ -30,7 +30,7 @@ class _Line:
         row = place * 2
         grid.addWidget(self.title, row, 0)
         grid.addWidget(self.bar, row, 1)
-        grid.addWidget(self.value, row, 2)
+        grid.addWidget(self.value, row, 2, Qt.AlignmentFlag.AlignRight)
         grid.addWidget(self.explained, row + 1, 0, 1, 2)
         grid.addWidget(self.button, row + 1, 2)
 
@@ -74,6 +74,7 @@ class SafetyPane(Pane):
         self._foot.hide()
         column.addWidget(self._foot)
         self._latest: SnapshotModel | None = None
+        self._shown: dict[str, LimitModel] = {}
         theme.changed.connect(self._again)
 
     def notice(self, picture: SnapshotModel) -> None:
@@ -87,11 +88,15 @@ class SafetyPane(Pane):
         self._latest = picture
         self.words.setVisible(not picture.limits)
         for limit in picture.limits:
-            self._show(limit)
+            if self._shown.get(limit.name) != limit:
+                self._shown[limit.name] = limit
+                self._show(limit)
         self._foot.setText(_foot(picture))
         self._foot.setVisible(bool(self._foot.text()))
 
     def _again(self) -> None:
+        """In other colours."""
+        self._shown.clear()
         if self._latest is not None:
             self.draw(self._latest)
 

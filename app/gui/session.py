@@ -206,6 +206,8 @@ class EngineSession(QObject):
                 seconds = self._answered.elapsed() // 1000
                 self._say(EngineState.SILENT, f"the engine has not answered for {seconds} s")
             return
+        if self._answered.elapsed() < PULSE_MS:
+            return  # its stream has just said something, and comes from the same loop as an answer would
         self._asking = True
         self._spawn("pulse", self._touch(client))
 

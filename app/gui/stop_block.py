@@ -48,6 +48,7 @@ class StopBlock(QWidget):
         self.setObjectName("stopBlock")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._closes = closes_positions
+        self._told: tuple[int | None, int | None, bool] | None = None
         line = QHBoxLayout(self)
         line.setContentsMargins(10, 6, 6, 6)
         line.setSpacing(10)
@@ -63,6 +64,9 @@ class StopBlock(QWidget):
 
     def show_effect(self, positions: int | None, orders: int | None) -> None:
         """What a press would do now."""
+        if (positions, orders, self._closes) == self._told:
+            return
+        self._told = (positions, orders, self._closes)
         first = "Cancels our orders" if orders is None else f"Cancels {count(orders, 'order')}"
         held = "all positions" if positions is None else count(positions, "position")
         second = f"<b>Closes {held}</b>" if self._closes else f"<b>Keeps {held}</b>"

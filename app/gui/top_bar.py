@@ -21,6 +21,7 @@ from app.api.schemas import LinkModel, SnapshotModel
 from app.gui import formats, words
 from app.gui.gauge_bar import GaugeBar
 from app.gui.session import EngineLink, EngineState
+from app.gui.still_labels import StillLabel
 from app.gui.stop_block import StopBlock
 from app.gui.theme import Theme, number_font
 from app.gui.tones import Tone
@@ -43,14 +44,18 @@ class Chip(QWidget):
         self._theme = theme
         self._phrase = words.Phrase(words.RESTING, "not known", Tone.DIM)
         self._latency = ""
+        self._shown: tuple[words.Phrase, str, str] | None = None
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMaximumWidth(250)
         theme.changed.connect(self.update)
         self._name_it()
 
     def show_link(self, phrase: words.Phrase, latency_ms: float | None, detail: str) -> None:
-        self._phrase = phrase
-        self._latency = "" if latency_ms is None else formats.milliseconds(latency_ms)
+        shown = (phrase, "" if latency_ms is None else formats.milliseconds(latency_ms), detail)
+        if shown == self._shown:
+            return
+        self._shown = shown
+        self._phrase, self._latency, _ = shown
         self._name_it(detail)
         self.update()
 
@@ -100,7 +105,13 @@ class Chip(QWidget):
 class Figure(QWidget):
     """A name, a large number, a line below."""
 
-    def __init__(self, title: str, theme: Theme, below: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        title: str,
+        theme: Theme,
+        below: QWidget | None = None,
+        side: Qt.AlignmentFlag = Qt.AlignmentFlag.AlignRight,
+    ) -> None:
         super().__init__()
         self._theme = theme
         self._tone = Tone.PLAIN
@@ -109,24 +120,26 @@ class Figure(QWidget):
         column.setSpacing(1)
         self.title = QLabel(title)
         self.title.setObjectName("dim")
-        self.value = QLabel(formats.NONE)
+        self.value = StillLabel(formats.NONE)
         self.value.setFont(number_font(15, bold=True))
-        self.value.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.line = QLabel("")
+        self.line = StillLabel("")
         self.line.setObjectName("dim")
+        self._shown: tuple[str, str] | None = None
         column.addStretch()
         column.addWidget(self.title)
-        column.addWidget(self.value)
-        column.addWidget(self.line)
+        column.addWidget(self.value, 0, side)
+        column.addWidget(self.line, 0, Qt.AlignmentFlag.AlignLeft)
         if below is not None:
             column.addWidget(below)
         column.addStretch()
         theme.changed.connect(self._colour)
 
     def show_text(self, value: str, line: str, tone: Tone = Tone.PLAIN) -> None:
-        self.value.setText(value)
-        self.line.setText(line)
-        self.setAccessibleName(f"{self.title.text()}: {value}, {line}")
+        if (value, line) != self._shown:
+            self._shown = (value, line)
+            self.value.setText(value)
+            self.line.setText(line)
+            self.setAccessibleName(f"{self.title.text()}: {value}, {line}")
         if tone is not self._tone:
             self._tone = tone
             self._colour()
@@ -146,8 +159,7 @@ class TopBar(QWidget):
         self.setObjectName("topBar")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.chips = {name: Chip(name, theme) for name in _LINK_NAMES}
-        self.trading = Figure("Trading", theme)
-        self.trading.value.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        self.trading = Figure("Trading", theme, side=Qt.AlignmentFlag.AlignLeft)
         self.equity = Figure("Equity", theme)
         self.margin = Figure("Free margin", theme)
         self.loss_bar = GaugeBar(theme, height=6, least_width=96)

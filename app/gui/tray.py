@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from app.api.schemas import SnapshotModel
 from app.gui import formats, words
 from app.gui.icons import state_icon
 from app.gui.session import EngineLink, EngineState
+
+_TIP_MS = 1000
 
 
 class Tray(QObject):
@@ -28,7 +30,12 @@ class Tray(QObject):
         self._menu.addAction("Leave…", self.leave.emit)
         self.icon = QSystemTrayIcon(state_icon())
         self.icon.setContextMenu(self._menu)
-        self.icon.setToolTip("Medulla")
+        self._tip = "Medulla"
+        self._tips = QTimer(self)
+        self._tips.setSingleShot(True)
+        self._tips.setInterval(_TIP_MS)
+        self._tips.timeout.connect(self._show_tip)
+        self.icon.setToolTip(self._tip)
         self.icon.activated.connect(self._touched)
 
     @property
@@ -44,19 +51,27 @@ class Tray(QObject):
 
     def show_picture(self, picture: SnapshotModel) -> None:
         state = picture.status.state
-        if state != self._state:
+        changed = state != self._state
+        if changed:
             self._state = state
             self.icon.setIcon(state_icon(state))
         profit = formats.money(picture.daily_profit, signed=True)
-        self.icon.setToolTip(
-            f"Medulla: {words.trading(state)}\ntoday {profit}, {len(picture.positions)} open"
-        )
+        self._tip = f"Medulla: {words.trading(state)}\ntoday {profit}, {len(picture.positions)} open"
+        if changed or not self._tips.isActive():
+            self._show_tip()
+
+    def _show_tip(self) -> None:
+        """At most once a second: each time the system's shell is asked."""
+        if self._tip != self.icon.toolTip():
+            self.icon.setToolTip(self._tip)
+            self._tips.start()
 
     def show_link(self, link: EngineLink) -> None:
         if link.state is not EngineState.CONNECTED:
             self._state = ""
             self.icon.setIcon(state_icon())
-            self.icon.setToolTip(f"Medulla: {link.words}")
+            self._tip = f"Medulla: {link.words}"
+            self._show_tip()
 
     def tell(self, severity: str, message: str) -> None:
         """A desktop notification; the alert stands in the Alerts pane as well."""

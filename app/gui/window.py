@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QElapsedTimer, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QMainWindow, QMenuBar, QVBoxLayout, QWidget
 
@@ -103,7 +103,7 @@ class MainWindow(QMainWindow):
         self._join()
         self._frame = QTimer(self)
         self._frame.setSingleShot(True)
-        self._frame.setInterval(FRAME_MS)
+        self._drawn = QElapsedTimer()
         self._frame.timeout.connect(self._draw)
         self._queue: list[tuple[Pane, SnapshotModel]] = []
         self._turn = QTimer(self)
@@ -204,8 +204,13 @@ class MainWindow(QMainWindow):
                 self.stopped.emit()
             self.stop_telling.state_changed(picture)
             self._draw()
-        elif not self._frame.isActive():
-            self._frame.start()
+        elif not self._queue:
+            self._await_frame()
+
+    def _await_frame(self) -> None:
+        """At once, unless the last picture is not old enough yet: what comes in between is folded into one."""
+        if not self._frame.isActive():
+            self._frame.start(max(0, FRAME_MS - self._drawn.elapsed()) if self._drawn.isValid() else 0)
 
     def draw_now(self) -> None:
         """What waits for the next frame, at once."""
@@ -220,6 +225,7 @@ class MainWindow(QMainWindow):
             self.top.show_picture(picture)
         self.stop_telling.show_picture(self._picture)
         self.status_line.show_picture(picture)
+        self._drawn.start()
         self._queue = [(pane, picture) for pane in reversed(self.panes)]
         self._turn.start(0)
         title, state = words.title(picture), picture.status.state
@@ -231,11 +237,16 @@ class MainWindow(QMainWindow):
 
     def _draw_one(self) -> None:
         """One pane a turn of the loop, so that clicks and paints come in between."""
-        if self._queue:
-            pane, picture = self._queue.pop()
-            pane.take(picture)
+        if not self._queue:
+            return
+        pane, picture = self._queue.pop()
+        # The next one is called for first: a pane that fails must not keep the others from being drawn.
         if self._queue:
             self._turn.start(0)
+        elif self._waiting is not None:
+            # It waited until now: begun anew each time, a slow machine would never come to the last pane.
+            self._await_frame()
+        pane.take(picture)
 
     def show_link(self, link: EngineLink) -> None:
         """Connected again: the engine's line goes; anything else: it says what is known."""

@@ -180,7 +180,6 @@ def report(rows: list[dict[str, Any]], warm_up: float) -> None:
             print(
                 f"{name:13} slope after warm-up {slope([(row['at'], row[name]) for row in after]):10.3f} an hour"
             )
-    return 0
 
 
 if __name__ == "__main__":

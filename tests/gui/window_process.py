@@ -31,7 +31,7 @@ from app.adapters.system_clock import SystemClock
 from app.api.client import EngineNotRunning, Target, find_engine
 from app.cli.control import stop_terminal
 from app.domain.errors import SecretMissing
-from app.gui.launch import Desktop, DesktopOptions, application
+from app.gui.launch import Desktop, DesktopOptions, application, spare_collections
 from app.gui.session import EngineLink, StartedEngine
 from app.settings import load_settings
 
@@ -60,8 +60,8 @@ def memory_mb() -> tuple[float, float]:
 class Watch(QObject):
     """How long the loop was kept from listening, turn by turn, and how long a picture took from its first pane to its last.
 
-    A turn is what lies between two waits of Qt's dispatcher: while it lasts, no click is taken. A picture's time is told twice: as
-    it passed, and as CPU of the window's own thread, on which other work of the machine does not count.
+    A turn is what lies between two waits of Qt's dispatcher: while it lasts, no click is taken. A picture's time is told twice:
+    as it passed, and as CPU of the window's own thread, on which other work of the machine does not count.
     """
 
     def __init__(self, desktop: Desktop) -> None:
@@ -100,8 +100,8 @@ class Watch(QObject):
     def figures(self) -> dict[str, float]:
         """Since the last `clear`. Milliseconds, MB, and the share of one core.
 
-        `cpu_per_frame` is the process's whole CPU a picture (reading the stream, fades, all threads), `frame_cpu_…` the CPU of the
-        window's thread from a picture's first pane to its last: both hold on a busy machine too, the other times do not.
+        `cpu_per_frame` is the process's whole CPU a picture (reading the stream, fades, all threads), `frame_cpu_…` the CPU of
+        the window's thread from a picture's first pane to its last: both hold on a busy machine too, the other times do not.
         """
         wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
         resident, heap = memory_mb()
@@ -244,6 +244,7 @@ async def _live(options: DesktopOptions, app: Any, loop: asyncio.AbstractEventLo
     desktop.session.picture.connect(picture)
     desktop.window.resize(*size)
     desktop.start()
+    spare_collections()
     desktop.window.resize(*size)
     QTimer.singleShot(0, desktop.window.panes_docked.share_room)
     orders.start()
