@@ -1,31 +1,35 @@
-"""The Journal port over SQLite: one thread owns the only connection; whatever waits is committed together.
+"""The Journal port over SQLite, as the loop sees it: what waits for the disk, who is told, and what a failure means for trading.
 
-Here is the thread, its queue and its failure; what is written and asked stands in journal_batch.py and journal_queries.py.
+The thread that writes is journal_thread.py; what is written and asked stands in journal_batch.py and journal_queries.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from time import perf_counter
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.adapters import journal_queries as queries
-from app.adapters.event_codec import EncodedEvent, encode_event
-from app.adapters.journal_batch import Batch, Position
+from app.adapters.event_codec import encode_event
 from app.adapters.journal_chain import ChainCheck, ChainReport
-from app.adapters.journal_copy import dated_name, remove_oldest, unfinished_name, write_copy
-from app.adapters.journal_file import NameWatch, OwnerLock, checked_place, open_for_writing
+from app.adapters.journal_copy import dated_name, remove_oldest, unfinished_name
 from app.adapters.journal_reader import finish_backup
+from app.adapters.journal_thread import (
+    Append,
+    Ask,
+    Close,
+    Copy,
+    Ids,
+    Item,
+    JournalThread,
+    LoopSide,
+    failure_words,
+)
 from app.domain.command_record import CommandRecord
 from app.domain.errors import JournalFailed
 from app.domain.events import CommandReceived, EquitySampled, Event, StopStepTaken
@@ -34,55 +38,13 @@ from app.domain.values import CommandId, Ticket
 from app.engine.ports import JournalRow, OutboxItem
 
 T = TypeVar("T")
-Ids = tuple[int, ...]
 FailureHandler = Callable[[JournalFailed], None]
 
-GROUP = 64
-"""Most appends in one transaction: bounds how long the first of them waits for the last."""
 BACKLOG = 20_000
 """Most appends that may wait for the disk; more means that it does not keep up, and trading stops."""
-QUIET = 0.25
-"""Seconds without work after which the write-ahead log is moved into the database."""
-WAL_COMMITS = 400
-"""Commits (of 8 to 10 pages of 4 KiB) after which that happens even in the thick of it: they fit into WAL_BYTES."""
-COPY_PAGES = 128
-"""Pages (4 KiB) that a backup copies between two looks at the queue: well under a millisecond."""
 VERIFY_ROWS = 50
 VERIFY_PAUSE = 0.002
 """Seconds between pages when a copy is checked in a thread beside a trading engine."""
-
-
-@dataclass(slots=True)
-class _Append:
-    rows: list[tuple[Event, EncodedEvent]]
-    future: asyncio.Future[Ids]
-
-
-@dataclass(slots=True)
-class _Ask:
-    question: Callable[[Connection], Any]
-    future: asyncio.Future[Any]
-
-
-@dataclass(slots=True)
-class _Copy:
-    target: Path
-    future: asyncio.Future[None]
-
-
-class _Close:
-    """The last thing in the queue."""
-
-
-_Item = _Append | _Ask | _Copy | _Close
-
-
-def failure_words(path: Path, fault: object) -> str:
-    """What a failed write means, for a person."""
-    return (
-        f"The journal {path} could not be written ({fault}). What was not recorded is not sent: trading has stopped. "
-        "Make room or repair the disk, then start Medulla again."
-    )
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -96,22 +58,26 @@ class SqliteJournal:
         self._path = path
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
-        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._queue: SimpleQueue[Item] = SimpleQueue()
         self._known: set[int] = set()
         self._backlog = 0
         self._failure: JournalFailed | None = None
         self._closing = False
-        self._commit_latency: float | None = None
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        # The rest is the journal thread's alone.
-        self._position = Position(0, "", 0)
-        self._broken = False
-        self._commits = 0
-        self._serving: list[asyncio.Future[Any]] = []
-        self._copying: list[asyncio.Future[Any]] = []
-        """What the thread has in its hands."""
+        self._thread = JournalThread(
+            path,
+            self._queue,
+            self._known,
+            self._ready,
+            LoopSide(
+                committed=self._deliver,
+                answered=self._deliver_answer,
+                failed=self._deliver_failure,
+                broken=self._fail,
+                over=self._over,
+            ),
+        )
 
     @classmethod
     async def open(cls, path: Path, on_failure: FailureHandler) -> Self:
@@ -152,7 +118,7 @@ class SqliteJournal:
             if isinstance(event, CommandReceived):
                 self._known.add(hash(event.command_id))
         self._backlog += 1
-        self._queue.put(_Append(rows, future))
+        self._queue.put(Append(rows, future))
         return future
 
     def may_know(self, command_id: CommandId) -> bool:
@@ -215,13 +181,13 @@ class SqliteJournal:
 
     @property
     def commit_latency(self) -> float | None:
-        return self._commit_latency
+        return self._thread.commit_latency
 
     async def close(self) -> None:
         """See the port. May be called twice."""
         if not self._closing:
             self._closing = True
-            self._queue.put(_Close())
+            self._queue.put(Close())
         await asyncio.shield(self._ended)
         self._thread.join()
 
@@ -230,7 +196,7 @@ class SqliteJournal:
         if self._closing:
             raise JournalFailed(f"The journal {self._path} is closed: nothing can be read from it any more.")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Ask(question, future))
+        self._queue.put(Ask(question, future))
         return await future
 
     # -------------------------------------------------------------- beside the port
@@ -256,7 +222,7 @@ class SqliteJournal:
             raise JournalFailed(f"A backup of {self._path} must not replace it.")
         unfinished = unfinished_name(target)
         future: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put(_Copy(unfinished, future))
+        self._queue.put(Copy(unfinished, future))
         await future
         return await asyncio.to_thread(
             finish_backup, unfinished, target, pause=VERIFY_PAUSE, rows=VERIFY_ROWS
@@ -310,200 +276,16 @@ class SqliteJournal:
         self._ended.set_result(None)
 
     def _under_way(self) -> list[asyncio.Future[Any]]:
-        waiting: list[asyncio.Future[Any]] = [self._ready, *self._serving, *self._copying]
+        waiting: list[asyncio.Future[Any]] = [self._ready, *self._thread.in_hand()]
         while True:
             try:
                 item = self._queue.get_nowait()
             except Empty:
                 return waiting
-            if not isinstance(item, _Close):
+            if not isinstance(item, Close):
                 waiting.append(item.future)
 
     @staticmethod
     def _deliver_answer(future: asyncio.Future[Any], answer: Any) -> None:
         if not future.done():
             future.set_result(answer)
-
-    # -------------------------------------------------------------- the thread
-
-    def _call(self, function: Callable[..., None], *arguments: Any) -> None:
-        try:
-            self._loop.call_soon_threadsafe(function, *arguments)
-        except RuntimeError:
-            # The loop is closed: there is nobody left to be told. The rows are on disk all the same.
-            return
-
-    def _run(self) -> None:
-        try:
-            lock = OwnerLock(checked_place(self._path))
-            lock.take()
-            try:
-                self._serve()
-            finally:
-                lock.release()
-        except JournalFailed as failure:
-            self._call(self._deliver_failure, [self._ready], failure, 0)
-        finally:
-            # Also if a fault of ours ended the thread: nobody may wait for it for ever, and trading has to stop.
-            self._call(self._over)
-
-    def _serve(self) -> None:
-        engine, connection = open_for_writing(self._path)
-        try:
-            self._load(connection)
-            self._names = NameWatch(self._path)
-            self._call(self._deliver_answer, self._ready, None)
-            self._work(connection)
-        finally:
-            # Closing the only connection moves the rest of the write-ahead log into the database.
-            connection.close()
-            engine.dispose()
-
-    def _load(self, connection: Connection) -> None:
-        try:
-            self._position = queries.position(connection)
-            self._known.update(hash(command_id) for command_id in queries.known_ids(connection))
-            connection.rollback()
-        except (SQLAlchemyError, sqlite3.Error) as fault:
-            raise JournalFailed(f"The journal {self._path} cannot be read: {fault}") from None
-
-    def _work(self, connection: Connection) -> None:
-        raw: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment]
-        cursor = raw.cursor()
-        item: _Item | None = None
-        while True:
-            if item is None:
-                try:
-                    item = self._queue.get(timeout=QUIET if self._commits else None)
-                except Empty:
-                    self._checkpoint(cursor)
-                    continue
-            if isinstance(item, _Close):
-                return
-            item = self._turn(connection, cursor, item)
-            if self._commits >= WAL_COMMITS:
-                self._checkpoint(cursor)
-
-    def _turn(
-        self, connection: Connection, cursor: sqlite3.Cursor, item: _Append | _Ask | _Copy
-    ) -> _Item | None:
-        """Do this, and commit what else waits; gives the item taken from the queue that is still to be done."""
-        if isinstance(item, _Copy):
-            return self._copy(connection, cursor, item)
-        if isinstance(item, _Ask):
-            self._serving = [item.future]
-            self._answer(connection, item)
-            return None
-        group, following = [item], None
-        while len(group) < GROUP:
-            try:
-                following = self._queue.get_nowait()
-            except Empty:
-                break
-            if not isinstance(following, _Append):
-                break
-            group.append(following)
-            following = None
-        self._serving = [append.future for append in group]
-        self._commit(cursor, group)
-        return following
-
-    def _copy(self, connection: Connection, cursor: sqlite3.Cursor, copy: _Copy) -> _Item | None:
-        """Copy page by page and serve what waits in between; gives the item that is still to be done."""
-        aside: _Item | None = None
-        self._copying = [copy.future]
-
-        def between() -> None:
-            nonlocal aside
-            if aside is None:
-                try:
-                    aside = self._queue.get_nowait()
-                except Empty:
-                    return
-            while isinstance(aside, _Append | _Ask):
-                aside = self._turn(connection, cursor, aside)
-
-        try:
-            write_copy(cursor.connection, copy.target, pages=COPY_PAGES, between=between)
-        except (sqlite3.Error, OSError) as fault:
-            failure = JournalFailed(
-                f"A backup of {self._path} could not be written ({fault}). Trading goes on."
-            )
-            self._call(self._deliver_failure, [copy.future], failure, 0)
-        else:
-            self._call(self._deliver_answer, copy.future, None)
-        return aside
-
-    def _commit(self, cursor: sqlite3.Cursor, group: list[_Append]) -> None:
-        if self._broken:
-            failure = JournalFailed(failure_words(self._path, "an earlier write failed"))
-            self._call(self._deliver_failure, [item.future for item in group], failure, len(group))
-            return
-        started = perf_counter()
-        batch = Batch(self._position)
-        answers: list[tuple[asyncio.Future[Ids], Ids]] = []
-        for item in group:
-            ids = [batch.add(event, row) for event, row in item.rows]
-            answers.append((item.future, tuple([outbox_id for outbox_id in ids if outbox_id is not None])))
-        try:
-            cursor.execute("BEGIN IMMEDIATE")
-            position = batch.write(cursor)
-            cursor.execute("COMMIT")
-            moved = self._names.moved()
-            if moved:
-                self._rescue(cursor, moved)
-                raise JournalFailed(f"another program has removed or replaced {moved[0]}")
-        except (sqlite3.Error, ValueError, OverflowError, JournalFailed) as fault:
-            # Never again: after a failed sync the system may call pages clean that are not on disk.
-            self._broken = True
-            failure = JournalFailed(failure_words(self._path, fault))
-            failure.__cause__ = fault
-            self._roll_back(cursor)
-            self._call(self._deliver_failure, [item.future for item in group], failure, len(group))
-            return
-        self._position = position
-        self._commits += 1
-        self._commit_latency = perf_counter() - started
-        self._call(self._deliver, answers)
-
-    def _rescue(self, cursor: sqlite3.Cursor, moved: list[str]) -> None:
-        """Only the log has lost its name: what it holds goes into the database while this connection can still read it.
-
-        A log that somebody put in its place would be read into the database at the next start, so this ends the use of logs.
-        """
-        if str(self._path) not in moved:
-            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            cursor.execute("PRAGMA journal_mode = DELETE").fetchall()
-
-    @staticmethod
-    def _roll_back(cursor: sqlite3.Cursor) -> None:
-        try:
-            if cursor.connection.in_transaction:
-                cursor.execute("ROLLBACK")
-        except sqlite3.Error:
-            # SQLite has rolled back by itself, or will when the file is opened again.
-            return
-
-    def _answer(self, connection: Connection, item: _Ask) -> None:
-        try:
-            answer = item.question(connection)
-        except JournalFailed as fault:
-            self._call(self._deliver_failure, [item.future], fault, 0)
-        except (SQLAlchemyError, sqlite3.Error, ValueError) as fault:
-            unread = JournalFailed(f"The journal {self._path} cannot be read: {fault}")
-            self._call(self._deliver_failure, [item.future], unread, 0)
-        else:
-            self._call(self._deliver_answer, item.future, answer)
-        finally:
-            connection.rollback()
-
-    def _checkpoint(self, cursor: sqlite3.Cursor) -> None:
-        self._commits = 0
-        if self._broken:
-            return
-        try:
-            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        except sqlite3.Error as fault:
-            # Everything is safe in the write-ahead log still, but the disk is not: the next write must not be tried.
-            self._broken = True
-            self._call(self._fail, JournalFailed(failure_words(self._path, fault)))

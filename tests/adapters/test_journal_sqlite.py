@@ -20,10 +20,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from app.adapters import journal_file, journal_queries, journal_schema, journal_sqlite
+from app.adapters import journal_file, journal_queries, journal_schema, journal_sqlite, journal_thread
 from app.adapters.journal_file import refuse_unsafe_place
 from app.adapters.journal_reader import JournalReader
 from app.adapters.journal_sqlite import SqliteJournal
+from app.adapters.journal_thread import JournalThread
 from app.domain import events as ev
 from app.domain.errors import InvalidValue, JournalDamaged, JournalFailed, JournalInUse, JournalTooNew
 from app.domain.values import CommandId
@@ -86,7 +87,7 @@ async def test_every_commit_is_synced(journal: SqliteJournal) -> None:
 async def test_the_log_has_its_length_from_the_start_and_keeps_it(journal: SqliteJournal, path: Path) -> None:
     log = path.with_name("journal.db-wal")
     assert log.stat().st_size == journal_file.WAL_BYTES
-    for number in range(journal_sqlite.WAL_COMMITS + 10):
+    for number in range(journal_thread.WAL_COMMITS + 10):
         await journal.append(*script.life(f"c{number}"))
     assert log.stat().st_size == journal_file.WAL_BYTES
     assert (await journal.verify()).sound
@@ -138,16 +139,16 @@ async def test_what_waits_is_committed_together_and_in_bounded_groups(
     journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    commit = SqliteJournal._commit
+    commit = JournalThread._commit
 
-    def counted(self: SqliteJournal, cursor: sqlite3.Cursor, group: list[Any]) -> None:
+    def counted(self: JournalThread, cursor: sqlite3.Cursor, group: list[Any]) -> None:
         sizes.append(len(group))
         commit(self, cursor, group)
 
-    monkeypatch.setattr(SqliteJournal, "_commit", counted)
+    monkeypatch.setattr(JournalThread, "_commit", counted)
     await asyncio.gather(*[journal.append(*script.life(f"c{number}")) for number in range(400)])
     assert sum(sizes) == 400
-    assert max(sizes) <= journal_sqlite.GROUP
+    assert max(sizes) <= journal_thread.GROUP
     assert len(sizes) < 100
 
 
@@ -507,7 +508,7 @@ async def test_a_journal_whose_end_was_cut_off_is_refused(path: Path) -> None:
 async def test_a_backup_is_whole_and_taken_while_appends_go_on(
     journal: SqliteJournal, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_sqlite, "COPY_PAGES", 1)
+    monkeypatch.setattr(journal_thread, "COPY_PAGES", 1)
     await asyncio.gather(*[journal.append(*script.life(f"c{number}")) for number in range(200)])
     target = path.with_name("backups") / "copy.db"
     copying = asyncio.gather(journal.backup(target))

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from app.adapters import journal_sqlite
+from app.adapters import journal_thread
 from app.adapters.journal_sqlite import SqliteJournal
 from app.domain.errors import JournalFailed
 from app.domain.values import CommandId
@@ -305,8 +305,8 @@ def of_the_disk(bench: Bench, seed: int) -> Iterator[Strike]:
 
 
 async def main(folder: Path, seconds: float, seed: int, quick: bool) -> None:
-    journal_sqlite.QUIET = 0.005
-    journal_sqlite.WAL_COMMITS = 10
+    journal_thread.QUIET = 0.005
+    journal_thread.WAL_COMMITS = 10
     bench = Bench(folder / "files", Path(os.environ["DISK_SHIM_FAULTS"]))
     ends = time.monotonic() + seconds
     endless = of_the_disk(bench, seed)

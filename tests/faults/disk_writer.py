@@ -21,8 +21,9 @@ from typing import Any, TypedDict
 
 from sqlalchemy import Connection
 
-from app.adapters import durable_file, journal_copy, journal_file, journal_reader, journal_sqlite
+from app.adapters import durable_file, journal_copy, journal_file, journal_reader, journal_thread
 from app.adapters.journal_sqlite import SqliteJournal
+from app.adapters.journal_thread import JournalThread
 from app.adapters.latch_file import FileLatchStore
 from app.domain import events as ev
 from app.domain.errors import JournalFailed
@@ -195,19 +196,19 @@ class Writer:
         """Wait until the journal has moved its log into the database by itself, for want of work."""
         moved = asyncio.Event()
         loop = asyncio.get_running_loop()
-        checkpoint = SqliteJournal._checkpoint
+        checkpoint = JournalThread._checkpoint
 
-        def watched(self: SqliteJournal, cursor: sqlite3.Cursor) -> None:
+        def watched(self: JournalThread, cursor: sqlite3.Cursor) -> None:
             checkpoint(self, cursor)
             loop.call_soon_threadsafe(moved.set)
 
-        SqliteJournal._checkpoint = watched  # type: ignore[method-assign]
+        JournalThread._checkpoint = watched  # type: ignore[method-assign]
         try:
             await self.equity()
             mark("begin", kind="checkpoint")
             await asyncio.wait_for(moved.wait(), 10)
         finally:
-            SqliteJournal._checkpoint = checkpoint  # type: ignore[method-assign]
+            JournalThread._checkpoint = checkpoint  # type: ignore[method-assign]
         mark("ack", kind="checkpoint", rows=self.rows)
 
     async def backup(self) -> None:
@@ -289,9 +290,9 @@ async def live(folder: Path, rounds: int, seed: int, control: str) -> None:
 
 
 async def main(jobs: Sequence[Job]) -> None:
-    journal_sqlite.WAL_COMMITS = 25  # so that a short life sees the log begin again from the front
-    journal_sqlite.COPY_PAGES = 16
-    journal_sqlite.QUIET = 0.02
+    journal_thread.WAL_COMMITS = 25  # so that a short life sees the log begin again from the front
+    journal_thread.COPY_PAGES = 16
+    journal_thread.QUIET = 0.02
     for job in jobs:
         begin(Path(job["root"]), Path(job["log"]))
         with _worsened(job["control"]):

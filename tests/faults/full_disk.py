@@ -17,7 +17,7 @@ from typing import Any
 
 from app.adapters.journal_queries import CommandFilter
 from app.adapters.journal_reader import JournalReader
-from app.adapters.journal_sqlite import WAL_COMMITS
+from app.adapters.journal_thread import WAL_COMMITS
 from tests.end_to_end.harness import World, until
 from tests.end_to_end.scripted_brain import PATIENCE, Message, ScriptedBrain, outcome
 
