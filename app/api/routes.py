@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import TypeVar
 
 from fastapi import FastAPI, Request, Response, WebSocket
-from fastapi.exceptions import HTTPException
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException as RoutingFault
 
@@ -73,6 +72,7 @@ _MOST_HOURS = 168
 
 Asked = TypeVar("Asked", bound=BaseModel)
 Read = TypeVar("Read")
+Fault = TypeVar("Fault", bound=Exception)
 
 
 def _reply(model: BaseModel, status: int = 200) -> Response:
@@ -313,14 +313,16 @@ def _add_acting(app: FastAPI, control: EngineControl) -> None:
 
 
 def _add_faults(app: FastAPI) -> None:
-    def on(kind: type[Exception], answer: Callable[[Exception], Response]) -> None:
+    def on(kind: type[Fault], answer: Callable[[Fault], Response]) -> None:
         async def handle(_request: Request, fault: Exception) -> Response:
+            if not isinstance(fault, kind):
+                raise fault
             return answer(fault)
 
         app.add_exception_handler(kind, handle)
 
-    on(Refused, lambda fault: _fault(409, getattr(fault, "code", "REFUSED"), str(fault)))
-    on(_BadRequest, lambda fault: _fault(400, getattr(fault, "code", "INVALID_REQUEST"), str(fault)))
+    on(Refused, lambda fault: _fault(409, fault.code, str(fault)))
+    on(_BadRequest, lambda fault: _fault(400, fault.code, str(fault)))
     on(InvalidValue, lambda fault: _fault(400, "INVALID_REQUEST", str(fault)))
     on(ConfigurationError, lambda fault: _fault(409, "CONFIGURATION_WRONG", str(fault)))
     on(IllegalTransition, lambda fault: _fault(409, "NOT_POSSIBLE", str(fault)))
@@ -341,11 +343,10 @@ def _add_faults(app: FastAPI) -> None:
     on(RoutingFault, _routing_fault)
 
 
-def _routing_fault(fault: Exception) -> Response:
-    status = fault.status_code if isinstance(fault, HTTPException | RoutingFault) else 500
+def _routing_fault(fault: RoutingFault) -> Response:
     words = {
         404: ("NO_SUCH_ROUTE", "There is no such address."),
         405: ("WRONG_METHOD", "Not with this method."),
     }
-    code, message = words.get(status, ("FAILED", str(fault)))
-    return _fault(status, code, message)
+    code, message = words.get(fault.status_code, ("FAILED", str(fault)))
+    return _fault(fault.status_code, code, message)
