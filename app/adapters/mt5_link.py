@@ -86,10 +86,6 @@ class CommandLink:
         """The session that trades can go on."""
         return self._session if self._session is not None and self._session.is_open else None
 
-    @property
-    def epoch(self) -> int:
-        return self._epoch
-
     def set_epoch(self, epoch: int) -> None:
         """A session with a lower one is ended and the next begun at once."""
         raised = epoch > self._epoch

@@ -21,7 +21,7 @@ from app.protocol.ea_stream import AnotherLife, StreamReader, StreamReading
 
 @dataclass(slots=True)
 class WireCounters:
-    """What went over the wire otherwise than planned, since start. For metrics and for people."""
+    """What went over the wire otherwise than planned, since start. Shown nowhere; the contract suite reads them."""
 
     sessions: int = 0
     bad_frames: int = 0

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 _PROGRAM = "terminal64.exe"
 _EDITOR = "metaeditor64.exe"
@@ -191,24 +192,29 @@ def _installations(environ: Mapping[str, str], home: Path) -> Iterator[tuple[Pat
 
 def _registered() -> list[Path]:
     """Installations that Windows can uninstall."""
-    found: list[Path] = []
-    if sys.platform == "win32":
-        import winreg
+    if sys.platform != "win32":
+        return []
+    import winreg
 
-        key = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall"
-        for hive in (winreg.HKEY_LOCAL_MACHINE, winreg.HKEY_CURRENT_USER):
-            try:
-                with winreg.OpenKey(hive, key) as programs:
-                    for number in range(winreg.QueryInfoKey(programs)[0]):
-                        with winreg.OpenKey(programs, winreg.EnumKey(programs, number)) as program:
-                            try:
-                                place = str(winreg.QueryValueEx(program, "InstallLocation")[0])
-                            except OSError:
-                                continue
-                            if place and child_named(Path(place), _PROGRAM) is not None:
-                                found.append(Path(place))
-            except OSError:
-                continue
+    def location(program: Any) -> str:
+        """`program`: an open key. Empty: it does not say."""
+        try:
+            return str(winreg.QueryValueEx(program, "InstallLocation")[0])
+        except OSError:
+            return ""
+
+    found: list[Path] = []
+    key = r"SOFTWARE\Microsoft\Windows\CurrentVersion\Uninstall"
+    for hive in (winreg.HKEY_LOCAL_MACHINE, winreg.HKEY_CURRENT_USER):
+        try:
+            with winreg.OpenKey(hive, key) as programs:
+                for number in range(winreg.QueryInfoKey(programs)[0]):
+                    with winreg.OpenKey(programs, winreg.EnumKey(programs, number)) as program:
+                        place = location(program)
+                    if place and child_named(Path(place), _PROGRAM) is not None:
+                        found.append(Path(place))
+        except OSError:
+            continue
     return found
 
 

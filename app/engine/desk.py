@@ -101,9 +101,6 @@ class CommandDesk:
     def get(self, command_id: CommandId) -> CommandInHand | None:
         return self._open.get(command_id) or self._finished.get(command_id)
 
-    def open_commands(self) -> tuple[CommandInHand, ...]:
-        return tuple(self._open.values())
-
     def latest(self, limit: int) -> tuple[CommandInHand, ...]:
         """Newest arrival first, at most 1000."""
         return tuple(islice(self._latest, limit))

@@ -24,9 +24,41 @@ NONE = Decimal(0)
 
 def gauges(gate: SafetyGate, book: Book, now: float) -> tuple[Gauge, ...]:
     """Every quantity that has, or could have, a limit. What is under way counts as in the rules."""
-    limits, account, day = gate.limits, book.account, gate.day
-    money = account.currency if account is not None else ""
-    profit = gate.profit()
+    money = book.account.currency if book.account is not None else ""
+    found = [
+        *_loss_gauges(gate, book, money),
+        *_holding_gauges(gate, book),
+        *_conduct_gauges(gate, now),
+        *_margin_gauge(gate, book, money),
+    ]
+    for own in gate.limits.strategies:
+        found += _strategy_gauges(own, gate, book, now, money)
+    return tuple(found)
+
+
+def _loss_gauges(gate: SafetyGate, book: Book, money: str) -> list[Gauge]:
+    limits, day, profit = gate.limits, gate.day, gate.profit()
+    return [
+        Gauge(
+            "daily_loss",
+            "max_daily_loss" if limits.max_daily_loss is not None else "max_daily_loss_percent",
+            max(NONE, -profit) if profit is not None else NONE,
+            daily_loss_limit(limits, day.start_equity if day is not None else None),
+            money,
+        ),
+        Gauge(
+            "drawdown",
+            "max_drawdown_percent",
+            drawdown_percent(book.account, day.peak_equity if day is not None else None) or NONE,
+            limits.max_drawdown_percent,
+            "%",
+        ),
+    ]
+
+
+def _holding_gauges(gate: SafetyGate, book: Book) -> list[Gauge]:
+    """Positions and volume, in all and of the symbol that has the most."""
+    limits = gate.limits
     lots: dict[Symbol, Decimal] = {}
     counts: dict[Symbol, int] = {}
     items: tuple[Position | PendingOrder | InFlight, ...] = (
@@ -38,20 +70,6 @@ def gauges(gate: SafetyGate, book: Book, now: float) -> tuple[Gauge, ...]:
         lots[item.symbol] = lots.get(item.symbol, NONE) + item.volume
         counts[item.symbol] = counts.get(item.symbol, 0) + 1
     found = [
-        Gauge(
-            "daily_loss",
-            "max_daily_loss" if limits.max_daily_loss is not None else "max_daily_loss_percent",
-            max(NONE, -profit) if profit is not None else NONE,
-            daily_loss_limit(limits, day.start_equity if day is not None else None),
-            money,
-        ),
-        Gauge(
-            "drawdown",
-            "max_drawdown_percent",
-            drawdown_percent(account, day.peak_equity if day is not None else None) or NONE,
-            limits.max_drawdown_percent,
-            "%",
-        ),
         _count("positions", "max_positions", sum(counts.values()), limits.max_positions),
         Gauge("exposure", "max_volume_total", sum(lots.values(), NONE), limits.max_volume_total, "lots"),
     ]
@@ -78,8 +96,16 @@ def gauges(gate: SafetyGate, book: Book, now: float) -> tuple[Gauge, ...]:
                 of=largest or "",
             )
         )
-    for name, window in (("orders_per_second", gate.per_second), ("orders_per_minute", gate.per_minute)):
-        found.append(_count(name, f"max_{name}", window.count(now), window.limit))
+    return found
+
+
+def _conduct_gauges(gate: SafetyGate, now: float) -> list[Gauge]:
+    """How often the brain orders, fails and repeats itself."""
+    limits = gate.limits
+    found = [
+        _count(name, f"max_{name}", window.count(now), window.limit)
+        for name, window in (("orders_per_second", gate.per_second), ("orders_per_minute", gate.per_minute))
+    ]
     found.append(
         _count(
             "consecutive_failures",
@@ -92,19 +118,15 @@ def gauges(gate: SafetyGate, book: Book, now: float) -> tuple[Gauge, ...]:
         found.append(
             _count("repeat_throttle", "repeat_throttle", gate.most_identical(now), limits.repeat_throttle)
         )
-    if limits.margin_cushion > 0 and account is not None:
-        found.append(
-            Gauge(
-                "margin",
-                "margin_cushion",
-                account.margin + gate.margin_under_way(),
-                max(NONE, account.equity),
-                money,
-            )
-        )
-    for own in limits.strategies:
-        found += _strategy_gauges(own, gate, book, now, money)
-    return tuple(found)
+    return found
+
+
+def _margin_gauge(gate: SafetyGate, book: Book, money: str) -> list[Gauge]:
+    account = book.account
+    if gate.limits.margin_cushion <= 0 or account is None:
+        return []
+    used = account.margin + gate.margin_under_way()
+    return [Gauge("margin", "margin_cushion", used, max(NONE, account.equity), money)]
 
 
 def _strategy_gauges(

@@ -54,7 +54,7 @@ class RateWindow:
 
 @dataclass(slots=True)
 class Links:
-    """What the gate must know of the links; kept by the supervisor."""
+    """What the gate must know of the links; each flag is kept by the side that notices."""
 
     terminal_up: bool = False
     """Connected and reconciled."""
@@ -105,7 +105,7 @@ class SafetyGate:
         self.per_minute.limit = limits.max_orders_per_minute
         self.check_losses()
 
-    # ---- at the door
+    # ------------------------------------------------------------ at the door
 
     def state_refusal(self, command: TradeCommand) -> Refusal | None:
         """What the trading state alone says: nothing, while it is ACTIVE."""
@@ -151,7 +151,7 @@ class SafetyGate:
         window = self._strategy_rates.get(strategy)
         return window.count(now) if window is not None else 0
 
-    # ---- before the send
+    # ------------------------------------------------------------ before the send
 
     def check(self, command: TradeCommand) -> Refusal | None:
         """The one refusal, or None. A tripped limit is latched here."""
@@ -215,7 +215,7 @@ class SafetyGate:
             Decimal(0),
         )
 
-    # ---- what it counts
+    # ------------------------------------------------------------ what it counts
 
     def departs(self, command: TradeCommand) -> None:
         """An entry is about to be sent: from now on it counts as exposure and as a repetition."""
@@ -289,7 +289,7 @@ class SafetyGate:
             line.popleft()
         return sum(1 for _, command_id in line if command_id != command.command_id)
 
-    # ---- latches
+    # ------------------------------------------------------------ latches
 
     def trip(self, limit: str, message: str) -> None:
         if limit not in self.tripped:
@@ -309,7 +309,7 @@ class SafetyGate:
             self._entries.clear()
         return True
 
-    # ---- equity
+    # ------------------------------------------------------------ equity
 
     def restore_day(self, sample: EquitySampled) -> None:
         self.day = EquityDay.restored(sample)
