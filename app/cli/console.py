@@ -17,7 +17,7 @@ from app.settings import Settings, load_settings
 
 
 class ExitCode(IntEnum):
-    """What scripts may rely on (ARCHITECTURE §7)."""
+    """What scripts may rely on (README, exit codes)."""
 
     DONE = 0
     FAILED = 1

@@ -1,4 +1,4 @@
-"""THE transition table of a command (ARCHITECTURE §3). What is not listed cannot happen.
+"""THE transition table of a command. What is not listed cannot happen.
 
 Everything that can change a command's state is in TRANSITIONS; nothing anywhere else compares states to decide what may follow.
 `docs/command-states.md` is generated from this file by `python -m app.domain.command_states`.

@@ -1,4 +1,4 @@
-"""Today's result and the drawdown, counted on the broker's day and free of deposits (ARCHITECTURE §5). Pure bookkeeping."""
+"""Today's result and the drawdown, counted on the broker's day and free of deposits. Pure bookkeeping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The safety gate: (command, what is known, limits) -> allowed, or the one refusal (ARCHITECTURE §5, PROTOCOL §6).
+"""The safety gate: (command, what is known, limits) -> allowed, or the one refusal (PROTOCOL §6).
 
 `check` runs the rules of the command's class from the most general to the most particular and stops at the first refusal.
 Exits are never held up by a limit: reducing exposure is allowed while trading is possible at all. Nothing here reads a clock.

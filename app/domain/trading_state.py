@@ -1,4 +1,4 @@
-"""May we trade? The latch's states and the one table of how they change (ARCHITECTURE §5).
+"""May we trade? The latch's states and the one table of how they change.
 
 `REDUCING` (paused): entries are refused, exits and amendments pass. `HALTED` (emergency stop): nothing passes but cancels and
 closes that the operator asks for. Nothing here decides *why*; only what follows.

@@ -1,4 +1,4 @@
-"""The validating priority command processor: from the queue to the terminal and back (ARCHITECTURE §3).
+"""The validating priority command processor: from the queue to the terminal and back (docs/design.md, A command's life).
 
     begin      the gate says yes → DISPATCHED is appended to the journal
     committed  DISPATCHED is on disk → last look at expiry, latch and limits → the frame is handed over, without awaiting anything

@@ -1,6 +1,6 @@
 """What may be asked of a running engine from this machine: the interface behind the local API and the command line.
 
-The implementation is the supervisor; the API's tests use a small fake of this.
+The implementation is operator_side.py; the API's tests use a small fake of this.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ class EngineCore:
         self.bus.mark("status")
 
     def journal_failed(self, fault: JournalFailed) -> None:
-        """Nothing more can be written down, so nothing more may be sent (ARCHITECTURE §6)."""
+        """Nothing more can be written down, so nothing more may be sent."""
         self.journal_fault = str(fault)
         if self.latch.state is not TradingState.HALTED:
             self.stop.engage(reason=f"the journal cannot be written: {fault}", by=Actor.SYSTEM)

@@ -1,4 +1,4 @@
-"""Finding out what is: at start, after every reconnection and on a timer, always by the same steps (ARCHITECTURE §3).
+"""Finding out what is: at start, after every reconnection and on a timer, always by the same steps.
 
 A snapshot replaces the live picture, then every command whose outcome is not known is asked of the terminal by its id; the rule
 that decides is pure (domain/reconcile.py). Nothing here ever sends a trade.

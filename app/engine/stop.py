@@ -1,4 +1,4 @@
-"""The stop thread: owns the way to stop that nothing else can block (ARCHITECTURE §5).
+"""The stop thread: owns the way to stop that nothing else can block.
 
 It has the latch, the latch store, a loopback socket of its own, the stop file and a channel of its own to the terminal. It works
 while the asyncio loop is blocked, the journal is locked and the brain floods. It never waits for any of them.

@@ -191,7 +191,7 @@ def test_a_journal_of_a_newer_version(place: Path) -> None:
 
 
 def test_a_lost_latch_means_halted(place: Path) -> None:
-    """A stop might have been in it: a store that was there before and is gone or spoilt is a stop (ARCHITECTURE §5)."""
+    """A stop might have been in it: a store that was there before and is gone or spoilt is a stop."""
     for spoilt in (None, "{"):
         (place / "latch.json").unlink()
         if spoilt is not None:

@@ -22,7 +22,7 @@ from tests.end_to_end.scripted_brain import KEY_ID, Message, ScriptedBrain
 from .kill_world import FaultWorld, Forked, Nursery
 
 CODES = (0, 10008, 10011, 10012, 10028, 10031)
-"""Ambiguous for a market order (ARCHITECTURE §3)."""
+"""Ambiguous for a market order (app/domain/retcodes.py)."""
 PLACES = (
     ("EURUSD", 0.05),
     ("GBPUSD", 0.05),
