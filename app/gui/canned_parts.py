@@ -114,7 +114,7 @@ def counters(**known: int) -> dict[str, int]:
 
 def position(place: int) -> PositionModel:
     symbol, opened, now, stop, target = _SYMBOLS[place % 5]
-    side, volume, profit, swap, strategy, minutes = _POSITIONS[place % 5]
+    side, volume, profit, swap, _strategy, minutes = _POSITIONS[place % 5]
     return PositionModel(
         ticket=str(10_001_234 + place * 2),
         identifier=str(10_001_234 + place * 2),
@@ -127,7 +127,7 @@ def position(place: int) -> PositionModel:
         swap=Decimal(swap),
         profit=Decimal(profit) + Decimal(place // 5) / 4,
         magic="7701",
-        comment=strategy,
+        comment=f"M{place + 0x9E04:x}",
         opened_at=AT - timedelta(minutes=minutes + place),
         current_price=Decimal(now),
     )
@@ -146,7 +146,7 @@ def orders() -> tuple[dict[str, Any], ...]:
             "take_profit": None,
             "expiration": AT + timedelta(hours=3),
             "magic": "7701",
-            "comment": "hedge",
+            "comment": f"M{place + 0x9F0A:x}",
             "placed_at": AT - timedelta(minutes=14),
         }
         for place, (symbol, kind, price) in enumerate(

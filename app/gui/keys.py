@@ -10,6 +10,7 @@ from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.gui.stop_block import STOP_KEYS
+from app.gui.theme import number_font
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ KEYS = (
     Key("Ctrl+Shift+L", "Default layout", "default_layout"),
     Key("Ctrl+,", "Settings", "settings"),
     Key("Ctrl+Q", "Leave: asks whether to keep trading", "leave"),
-    Key("Enter", "Open what is chosen: close dialog, history"),
+    Key("Enter", "Close the chosen position; the whole history of a command"),
     Key("Del", "Close the chosen position, cancel the chosen order"),
     Key("F2", "Change stop loss, take profit or price of what is chosen"),
     Key("Ctrl+C", "Copy the chosen rows (all, if none is chosen)"),
@@ -72,7 +73,8 @@ class KeysDialog(QDialog):
         grid = QGridLayout()
         grid.setHorizontalSpacing(24)
         for row, key in enumerate(KEYS):
-            name = QLabel(f"<b>{key.keys}</b>")
+            name = QLabel(key.keys)
+            name.setFont(number_font(bold=True))
             grid.addWidget(name, row, 0)
             grid.addWidget(QLabel(key.does), row, 1)
         column.addLayout(grid)

@@ -143,7 +143,7 @@ class ResetDialog(QDialog):
 
     def challenged(self, asked: ResetChallengeModel) -> None:
         self._word = asked.word
-        self.word_label.setText(f"Type  {asked.word}")
+        self.word_label.setText(f"Type the word  {asked.word}")
         while (item := self.unknown.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:

@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.api.schemas import LimitModel, SnapshotModel
-from app.gui import words
+from app.gui import formats, words
 from app.gui.gauge_bar import GaugeBar
 from app.gui.pane import Pane
 from app.gui.still_labels import StillLabel
@@ -134,14 +134,14 @@ def _foot(picture: SnapshotModel) -> str:
     if missing:
         said.append(f"▲ {missing}.")
     if picture.unknown_commands:
-        number = len(picture.unknown_commands)
+        number = formats.count(len(picture.unknown_commands), "command")
         said.append(
-            f"▲ {number} with an unknown outcome: the terminal is being asked; entries on those symbols wait."
+            f"▲ {number} with an unknown outcome: the terminal is asked; entries on the same symbol wait."
         )
     if picture.unsigned_allowed:
         said.append("▲ Commands need no signature: anyone who reaches the brain's connection can trade.")
     said += [
-        f"▲ {words.limit_name(limit.name)} is at {words.limit_share(limit) * 100:.0f} % of its limit."
+        f"▲ {words.limit_name(limit.name)}: {words.limit_share(limit) * 100:.0f} % of the limit is used."
         for limit in picture.limits
         if limit.state == "warning"
     ]

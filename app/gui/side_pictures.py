@@ -285,7 +285,7 @@ def _drilled(wizard: SetupWizard) -> None:
 
 def _ready(wizard: SetupWizard) -> None:
     wizard.last.about.setText(
-        "Everything stands in C:\\Users\\ann\\AppData\\Local\\Medulla\\config.yaml. Each of it can be changed in the "
+        "Everything is kept in C:\\Users\\ann\\AppData\\Local\\Medulla\\config.yaml. All of it can be changed in the "
         "settings (Ctrl+,)."
     )
 

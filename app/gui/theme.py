@@ -130,14 +130,15 @@ QLabel#dim, QLabel#emptyText {{ color: {tones.dim}; }}
 QTableView {{ background: {tones.panel}; border: 0; gridline-color: {tones.line}; outline: 0; }}
 QHeaderView {{ background: {tones.panel}; }}
 QHeaderView::section {{ background: {tones.panel}; color: {tones.dim}; border: 0; border-bottom: 1px solid {tones.line};
-  padding: 5px 8px; }}
+  padding: 5px 7px; }}
 QHeaderView::section:hover {{ color: {tones.text}; }}
 QTableCornerButton::section {{ background: {tones.panel}; border: 0; }}
 QWidget#topBar {{ background: {tones.panel}; border-bottom: 1px solid {tones.line}; }}
 QFrame#rule {{ background: {tones.line}; border: 0; }}
 QLineEdit, QPlainTextEdit, QComboBox, QDateEdit, QDoubleSpinBox {{ background: {tones.panel}; color: {tones.text};
   border: 1px solid {tones.line}; border-radius: 5px; padding: 3px 7px; selection-background-color: {tones.accent}; }}
-QComboBox::drop-down {{ border: 0; width: 18px; }}
+QComboBox::drop-down {{ border: 0; width: 22px; }}
+QComboBox::down-arrow {{ width: 13px; height: 13px; image: url("{_TICKS}/down-{"dark" if tones.dark else "light"}.png"); }}
 QLineEdit:focus, QPlainTextEdit:focus, QComboBox:focus {{ border: 1px solid {tones.accent}; }}
 QPlainTextEdit#log {{ border: 0; border-radius: 0; }}
 QFrame#settingRow {{ background: {tones.panel}; border: 0; border-top: 1px solid {tones.line}; }}

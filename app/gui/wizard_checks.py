@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.gui import formats
@@ -32,7 +33,7 @@ class ChecksPage(WizardPage):
         self.again.setAutoDefault(False)
         self.again.clicked.connect(self.check)
         self.said = SignLine(world.theme)
-        line.addWidget(self.said, 1)
+        line.addWidget(self.said, 1, Qt.AlignmentFlag.AlignVCenter)
         line.addWidget(self.again)
         self.column.addLayout(line)
         self.bar = QProgressBar()

@@ -219,7 +219,7 @@ class DonePage(WizardPage):
         world = self.world
         settings, simulated = world.settings, world.terminal == SIMULATED
         self.about.setText(
-            f"Everything stands in {settings.config_path}. Each of it can be changed in the settings (Ctrl+,)."
+            f"Everything is kept in {settings.config_path}. All of it can be changed in the settings (Ctrl+,)."
         )
         brain, terminal, limits, stop = self.lines
         if settings.brain.url is None:

@@ -101,6 +101,7 @@ class TerminalPage(WizardPage):
         while (item := self.choices.takeAt(0)) is not None:
             widget = item.widget()
             if widget is not None:
+                widget.hide()  # it goes a turn of the loop later, and would show through until then
                 widget.deleteLater()
         for button in self.group.buttons():
             self.group.removeButton(button)

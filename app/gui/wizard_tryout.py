@@ -138,7 +138,7 @@ class TryoutPage(WizardPage):
 _STEPS = {
     "terminal": "Simulated terminal",
     "brain": "Brain, with a key of its own",
-    "engine": "Engine: connected and reconciled",
+    "engine": "Engine",
     "opened": "Position opened",
     "closed": "Position closed",
 }
