@@ -13,6 +13,7 @@ import time
 from enum import StrEnum
 from typing import Any
 
+import app.adapters.journal_sqlite
 import app.bootstrap
 from app.domain.commands import TradeCommand
 from app.domain.events import CommandDispatched, CommandReceived, ResultsAcknowledged
@@ -22,6 +23,8 @@ from app.engine.ports import BrainMessage, CommandAck, ResultReport
 
 COMPOSED = vars(app.bootstrap)
 """The names by which the composition root finds adapters: what is put here is what it builds."""
+JOURNAL = vars(app.adapters.journal_sqlite)
+"""The same for the journal, which builds its own thread."""
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
@@ -94,9 +97,9 @@ class _Cursor:
 def install(switch: KillSwitch) -> None:
     """Have the composition root build the adapters of this file."""
 
-    base_journal: Any = COMPOSED["SqliteJournal"]
+    base_thread: Any = JOURNAL["JournalThread"]
 
-    class Journal(base_journal):  # type: ignore[misc]
+    class Thread(base_thread):  # type: ignore[misc]
         def _commit(self, cursor: Any, group: Any) -> None:
             events = [event for item in group for event, _row in item.rows]
             before: list[Point] = []
@@ -138,6 +141,6 @@ def install(switch: KillSwitch) -> None:
                 switch.passing(points[1])
             return sent
 
-    COMPOSED["SqliteJournal"] = Journal
+    JOURNAL["JournalThread"] = Thread
     COMPOSED["ZmqBroker"] = Broker
     COMPOSED["WebSocketBrainLink"] = Link

@@ -22,7 +22,7 @@ from app.engine.inbox import Inbox
 from app.engine.ports import Arrival
 from app.settings import Settings
 
-from .kill_points import COMPOSED
+from .kill_points import COMPOSED, JOURNAL
 
 _SLOW_DISK = 0.03
 """Seconds that the disk of `no_journal_before_send` lags behind the send: what a busy disk takes anyway."""
@@ -52,12 +52,16 @@ def no_journal_before_send(_settings: Settings) -> None:
             told.set_result(())
             return told
 
+    base_thread: Any = JOURNAL["JournalThread"]
+
+    class Thread(base_thread):  # type: ignore[misc]
         def _commit(self, cursor: Any, group: Any) -> None:
             if any(isinstance(event, CommandDispatched) for item in group for event, _row in item.rows):
                 time.sleep(_SLOW_DISK)
             super()._commit(cursor, group)
 
     COMPOSED["SqliteJournal"] = Journal
+    JOURNAL["JournalThread"] = Thread
 
 
 def resend_on_timeout(_settings: Settings) -> None:
