@@ -141,10 +141,8 @@ class EventLog:
         bound.bind(**fields).log(level.upper(), "{}", event)
 
 
-def set_up_logging(
-    settings: LogSource, *, process: str, json_stdout: bool = True, stdout: TextIO | None = None
-) -> EventLog:
-    """Replace all sinks of this process: stdout (if wanted) and `<process>.log` in the log folder.
+def set_up_logging(settings: LogSource, *, process: str, stdout: TextIO | None = None) -> EventLog:
+    """Replace all sinks of this process: stdout and `<process>.log` in the log folder.
 
     A folder that cannot be written costs the file, not the engine: one line on stderr says so.
     """
@@ -155,15 +153,14 @@ def set_up_logging(
         record["extra"][_LINE] = json_line(record, masker)
         return "{extra[" + _LINE + "]}\n"
 
+    stream = stdout if stdout is not None else sys.stdout
+
+    def write(message: Message) -> None:
+        stream.write(str(message))
+        stream.flush()
+
     logger.remove()
-    if json_stdout:
-        stream = stdout if stdout is not None else sys.stdout
-
-        def write(message: Message) -> None:
-            stream.write(str(message))
-            stream.flush()
-
-        logger.add(write, level=level, format=formatted, diagnose=False, backtrace=False)
+    logger.add(write, level=level, format=formatted, diagnose=False, backtrace=False)
     log = EventLog(_add_file(settings.log.folder, process, level, formatted))
     logging.basicConfig(handlers=[_Intercept()], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)

@@ -1,4 +1,4 @@
-"""The limits a trader sets, as plain frozen values. What they mean is in safety_rules.py; how they are read, in settings.py.
+"""The limits a trader sets, as plain frozen values. What they mean is in safety_rules.py; how they are read, in app/settings.
 
 None (or 0 for counters) means: no such limit. Volumes in lots, money in account currency, percent of what the name says.
 """

@@ -2,7 +2,8 @@
 
 Source: MQL5 reference, "Return Codes of the Trade Server" (enum_trade_return_codes). Which codes are
 ambiguous is our own reading (the reference does not say): a code is ambiguous when the broker may have acted although it came.
-Whatever is not listed is ambiguous. Nothing ambiguous is ever sent again.
+Whatever is not listed is ambiguous. Nothing ambiguous is ever sent again. The executor takes only the names from here: it is the
+terminal that judges, by EA_PROTOCOL §4, which names this table (Execution.mqh; app/sim/retcodes.py has its own on purpose).
 """
 
 from __future__ import annotations

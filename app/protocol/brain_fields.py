@@ -92,8 +92,8 @@ def exact_whole(value: object, name: str) -> int | str:
     return value
 
 
-def ticket(fields: Fields, name: str = "ticket") -> Ticket:
-    return Ticket(exact_whole(required(fields, name), name), name)
+def ticket(fields: Fields) -> Ticket:
+    return Ticket(exact_whole(required(fields, "ticket"), "ticket"), "ticket")
 
 
 def maybe_price(fields: Fields, name: str) -> Price | None:

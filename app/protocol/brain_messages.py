@@ -84,10 +84,8 @@ def trade_signal(
     return dumps(body)
 
 
-def cancel_command(
-    command_id: str, *, at: datetime, executor_id: str | None = None, account: str | None = None
-) -> str:
-    return _addressed("CANCEL_COMMAND", at, executor_id, account, {"commandId": command_id})
+def cancel_command(command_id: str, *, at: datetime, executor_id: str | None = None) -> str:
+    return _addressed("CANCEL_COMMAND", at, executor_id, None, {"commandId": command_id})
 
 
 def emergency_stop(

@@ -80,7 +80,7 @@ _PLACE_IN_JSON = encode_basestring(_PLACE)
 """Where the fast encoder, which knows no Decimals, leaves room for one."""
 
 
-def loads(frame: str | bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
+def loads(frame: str | bytes) -> dict[str, Any]:
     """Read one JSON object. Raises InvalidJson with the rule that was broken."""
     if isinstance(frame, bytes):
         try:
@@ -89,7 +89,7 @@ def loads(frame: str | bytes, *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
             raise InvalidJson("invalid UTF-8") from None
     if frame.startswith("\ufeff"):
         raise InvalidJson("a byte order mark")
-    _check_depth(frame, max_depth)
+    _check_depth(frame)
     try:
         value = _value(frame)
     except InvalidJson:
@@ -116,9 +116,9 @@ def _value(frame: str) -> Any:
     return _DECODER.decode(frame)
 
 
-def _check_depth(frame: str, max_depth: int) -> None:
+def _check_depth(frame: str) -> None:
     """Count brackets outside strings before parsing, so that depth can never exhaust the stack."""
-    if frame.count("[") + frame.count("{") <= max_depth:
+    if frame.count("[") + frame.count("{") <= MAX_DEPTH:
         return
     depth = 0
     in_string = False
@@ -135,8 +135,8 @@ def _check_depth(frame: str, max_depth: int) -> None:
             in_string = True
         elif character in "[{":
             depth += 1
-            if depth > max_depth:
-                raise InvalidJson(f"nesting deeper than {max_depth}")
+            if depth > MAX_DEPTH:
+                raise InvalidJson(f"nesting deeper than {MAX_DEPTH}")
         elif character in "]}":
             depth -= 1
 

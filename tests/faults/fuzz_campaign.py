@@ -1,6 +1,6 @@
 """The long form of the fuzzing: `python -m tests.faults.fuzz_campaign --frames 1000000 [--only brain …] [--results DIR]`.
 
-One result file for each target; docs/reliability.md is made of such files. The real sockets have their own (fuzz_sockets.py).
+One result file for each target; docs/reliability.md is made of such files. The real sockets have their own (fuzz_live.py).
 """
 
 from __future__ import annotations
