@@ -319,42 +319,39 @@ class OperatorSide:
         )
 
     def _links(self) -> tuple[LinkView, ...]:
-        core = self._core
-        hello, permissions = self._terminal.hello, core.book.permissions
-        if core.link is None:
-            brain = LinkView("brain", LinkState.DOWN, "no brain is configured (medulla pair CODE)", None)
-        else:
-            ping = self._brain.round_trip if core.link.state in (LinkState.UP, LinkState.DEGRADED) else None
-            brain = LinkView(
-                "brain",
-                core.link.state,
-                self._brain.session_id or core.link.state.value,
-                round(ping * 1000, 2) if ping is not None else None,
-            )
-        trip = self._terminal.round_trip
-        terminal = LinkView(
-            "terminal",
-            core.broker.state,
-            hello.terminal if hello is not None else "not connected",
-            round(trip * 1000, 2) if trip is not None and hello is not None else None,
-        )
-        missing = permissions.missing() if permissions is not None else ("terminal",)
+        return self._brain_link(), self._terminal_link(), self._broker_link(), self._journal_link()
+
+    def _brain_link(self) -> LinkView:
+        link = self._core.link
+        if link is None:
+            return LinkView("brain", LinkState.DOWN, "no brain is configured (medulla pair CODE)", None)
+        ping = self._brain.round_trip if link.state in (LinkState.UP, LinkState.DEGRADED) else None
+        return LinkView("brain", link.state, self._brain.session_id or link.state.value, _ms(ping))
+
+    def _terminal_link(self) -> LinkView:
+        hello, state = self._terminal.hello, self._core.broker.state
         if hello is None:
-            broker = LinkView("broker", LinkState.DOWN, "unknown without the terminal", None)
-        elif missing:
-            broker = LinkView("broker", LinkState.DEGRADED, f"missing: {', '.join(missing)}", None)
-        else:
-            broker = LinkView(
-                "broker", LinkState.UP, core.book.account.server if core.book.account else "", None
-            )
-        commit = core.journal.commit_latency
-        if core.journal_fault is not None:
-            journal = LinkView("journal", LinkState.DOWN, core.journal_fault, None)
-        else:
-            journal = LinkView(
-                "journal", LinkState.UP, "durable", round(commit * 1000, 2) if commit is not None else None
-            )
-        return brain, terminal, broker, journal
+            return LinkView("terminal", state, "not connected", None)
+        return LinkView("terminal", state, hello.terminal, _ms(self._terminal.round_trip))
+
+    def _broker_link(self) -> LinkView:
+        book = self._core.book
+        if self._terminal.hello is None:
+            return LinkView("broker", LinkState.DOWN, "unknown without the terminal", None)
+        missing = book.permissions.missing() if book.permissions is not None else ("terminal",)
+        if missing:
+            return LinkView("broker", LinkState.DEGRADED, f"missing: {', '.join(missing)}", None)
+        return LinkView("broker", LinkState.UP, book.account.server if book.account else "", None)
+
+    def _journal_link(self) -> LinkView:
+        fault = self._core.journal_fault
+        if fault is not None:
+            return LinkView("journal", LinkState.DOWN, fault, None)
+        return LinkView("journal", LinkState.UP, "durable", _ms(self._core.journal.commit_latency))
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 2)
 
 
 def _changed(status: TradingStatus) -> TradingStateChanged:
