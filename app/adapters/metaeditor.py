@@ -83,23 +83,13 @@ def compile_source(
     source: Path,
     *,
     environ: dict[str, str],
-    timeout: float = COMPILE_TIMEOUT,
 ) -> Compilation:
     """Compile `source`, which lies in the terminal's MQL5. Raises nothing: what went wrong is in the answer."""
     log = source.with_suffix(".log")
     program = source.with_suffix(".ex5")
     before = _stamp(program)
     log.unlink(missing_ok=True)
-    # A program without .exe is no Windows program: it gets this system's own paths.
-    own_paths = sys.platform == "win32" or len(command) == 1
-    name = str if own_paths else terminal.windows_path
-    words = {"compile": name(source), "log": name(log), "include": name(terminal.data / "MQL5")}
-    line: str | list[str]
-    if sys.platform == "win32":
-        # MetaEditor reads its command line itself and wants the quotes behind the colon.
-        line = f'"{command[0]}" ' + " ".join(f'/{word}:"{value}"' for word, value in words.items())
-    else:
-        line = [*command, *(f"/{word}:{value}" for word, value in words.items())]
+    line = _command_line(terminal, command, source, log)
     if terminal.prefix is not None:
         environ = {
             **environ,
@@ -107,9 +97,9 @@ def compile_source(
             "WINEDEBUG": environ.get("WINEDEBUG", "-all"),
         }
     try:
-        subprocess.run(line, env=environ, capture_output=True, timeout=timeout, check=False)
+        subprocess.run(line, env=environ, capture_output=True, timeout=COMPILE_TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
-        return _nothing(source, f"MetaEditor did not end within {timeout:g} s")
+        return _nothing(source, f"MetaEditor did not end within {COMPILE_TIMEOUT:g} s")
     except OSError as fault:
         return _nothing(source, f"MetaEditor could not be started ({fault.strerror or fault})")
     try:
@@ -132,6 +122,19 @@ def compile_source(
     )
     trouble = "" if made or errors else "MetaEditor reports no error, but there is no new .ex5"
     return Compilation(source, program if made else None, errors, warnings, findings, text, trouble)
+
+
+def _command_line(
+    terminal: TerminalFolder, command: tuple[str, ...], source: Path, log: Path
+) -> str | list[str]:
+    # A program without .exe is no Windows program: it gets this system's own paths.
+    own_paths = sys.platform == "win32" or len(command) == 1
+    name = str if own_paths else terminal.windows_path
+    words = {"compile": name(source), "log": name(log), "include": name(terminal.data / "MQL5")}
+    if sys.platform == "win32":
+        # MetaEditor reads its command line itself and wants the quotes behind the colon.
+        return f'"{command[0]}" ' + " ".join(f'/{word}:"{value}"' for word, value in words.items())
+    return [*command, *(f"/{word}:{value}" for word, value in words.items())]
 
 
 def findings_in(log: str) -> list[Finding]:
