@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from app.adapters.process_priority import go_before_windows
 from app.cli.console import ConfigOption, ExitCode, SetOption, complain, settings_or_end
 from app.cli.processes import watch_parent
 from app.domain.errors import ConfigurationError, JournalFailed, SecretMissing
@@ -35,6 +36,7 @@ def run(
 
 def run_engine(settings: Settings, *, exit_with_parent: bool = False) -> int:
     """Run until a signal. Returns the exit code; a start that fails is one line on stderr and changes nothing."""
+    go_before_windows()  # before any thread is made: each inherits it
     try:
         # pyzmq and the stop thread need a selector loop; on Windows the default one is another.
         with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:

@@ -66,7 +66,8 @@ class RowPainter:
             for rises in (True, False)
             for step in range(STEPS)
         }
-        self._line = QPen(QColor(tones.line))
+        # One pixel of the screen at every scale: at 150 % a line of one point would be one pixel here and two there.
+        self._line = QPen(QColor(tones.line), 0)
         self._spark = QPen(QColor(tones.accent), 1.2)
 
     # ------------------------------------------------------------ measures

@@ -160,6 +160,8 @@ QRadioButton::indicator:checked {{ width: 13px; height: 13px; border: 1px solid 
   background: qradialgradient(cx: 0.5, cy: 0.5, radius: 0.5, fx: 0.5, fy: 0.5, stop: 0 {tones.accent}, stop: 0.52 {tones.accent},
   stop: 0.6 {tones.panel}, stop: 1 {tones.panel}); }}
 QCheckBox::indicator:unchecked:focus, QRadioButton::indicator:unchecked:focus {{ border-color: {tones.accent}; }}
+QCheckBox:disabled, QRadioButton:disabled {{ color: {tones.dim}; }}
+QCheckBox::indicator:checked:disabled {{ border-color: {tones.dim}; background: {tones.dim}; }}
 QLineEdit:disabled, QPlainTextEdit:disabled, QComboBox:disabled {{ color: {tones.dim}; background: {tones.row}; }}
 QPushButton, QToolButton {{ background: {tones.panel}; color: {tones.text}; border: 1px solid {tones.line}; border-radius: 6px;
   padding: 4px 12px; }}
@@ -170,6 +172,7 @@ QPushButton:disabled {{ color: {tones.dim}; }}
 QPushButton:default {{ border-color: {tones.accent}; }}
 QToolButton#flat {{ border-color: transparent; background: transparent; color: {tones.dim}; padding: 2px 8px; }}
 QToolButton#flat:hover, QToolButton#flat:focus {{ color: {tones.text}; border-color: {tones.line}; }}
+QAbstractScrollArea::corner {{ background: {tones.panel}; border: 0; }}
 QScrollBar:vertical {{ background: {tones.panel}; width: 11px; margin: 0; }}
 QScrollBar::handle:vertical {{ background: {tones.line}; border-radius: 4px; min-height: 24px; margin: 2px; }}
 QScrollBar:horizontal {{ background: {tones.panel}; height: 11px; margin: 0; }}

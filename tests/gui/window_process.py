@@ -234,11 +234,11 @@ async def _live(options: DesktopOptions, app: Any, loop: asyncio.AbstractEventLo
     orders.given.connect(obedience.obey)
     desktop.session.link.connect(_tell_link)
     desktop.stop.reported.connect(lambda report: say("stop", latched=report.engine_latched))
-    seen: list[str] = []
+    seen: list[tuple[str, bool]] = []
 
     def picture(now: Any) -> None:
-        if now.status.state not in seen[-1:]:
-            seen.append(now.status.state)
+        if (now.status.state, now.ready) not in seen[-1:]:
+            seen.append((now.status.state, now.ready))
             say("state", state=now.status.state, ready=now.ready)
 
     desktop.session.picture.connect(picture)
