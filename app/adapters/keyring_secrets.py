@@ -29,7 +29,7 @@ def system_backend() -> KeyringBackend:
     if sys.platform == "win32":
         from keyring.backends.Windows import WinVaultKeyring
 
-        return WinVaultKeyring()
+        return WinVaultKeyring()  # type: ignore[no-untyped-call]  # keyring declares no types there
     import keyring
 
     return keyring.get_keyring()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -119,7 +119,7 @@ class EngineProcess:
         """Raises OSError."""
         settings.log.folder.mkdir(parents=True, exist_ok=True)
         self._said = settings.log.folder / "engine-start.txt"
-        detached = {"start_new_session": True}
+        detached: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
             flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
             detached = {"creationflags": flags}
