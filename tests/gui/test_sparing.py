@@ -50,7 +50,7 @@ def test_the_next_picture_waits_until_the_last_pane_has_the_present_one(still: S
         return lambda given: taken.append(f"{name} {given.at:%S.%f}")
 
     for pane in window.panes:
-        pane.take = note(pane.name)  # type: ignore[method-assign]
+        pane.take = note(pane.name)  # type: ignore[method-assign, assignment]
     first, second = canned.moved(picture, 1), canned.moved(picture, 2)
     window.take(first)
     window.draw_now()
