@@ -124,7 +124,7 @@ class EngineProcess:
             flags = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
             detached = {"creationflags": flags}
         with self._said.open("wb") as said:
-            self.process = subprocess.Popen(  # type: ignore[call-overload]  # the keywords differ by system
+            self.process = subprocess.Popen(
                 [*program(), "run", "--headless", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

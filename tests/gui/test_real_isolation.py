@@ -45,13 +45,14 @@ def _about_the_same(found: Latency, alone: Latency) -> bool:
 
 def test_a_stop_latches_while_the_window_hangs(world: World) -> None:
     window = Window(world)
-    window.tell("block", seconds=5)
+    window.tell("block", seconds=60)
     window.process.said("blocking")
     stopped = world.medulla("stop", "--reason", "the window hangs")
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     assert not any(line["event"] == "blocked" for line in window.process.lines)
     assert trading_state(world.folder) == "HALTED"
     # And the window says it as soon as it can again.
+    window.tell("unblock")
     window.process.said("state", where=lambda line: line["state"] == "HALTED")
     window.tell("end")
     assert window.process.exit_code() == 0

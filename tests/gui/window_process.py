@@ -127,33 +127,43 @@ def _percentiles(name: str, spans: list[float]) -> dict[str, float]:
 
 
 class Orders(QObject):
-    """What the test says on stdin, brought to the window's thread. `ended`: stdin is closed, the test has gone."""
+    """What the test says on stdin, brought to the window's thread; `unblock` alone counts at once, since that thread may hang."""
 
     given = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
 
     def start(self) -> None:
         threading.Thread(target=self._read, name="orders", daemon=True).start()
 
     def _read(self) -> None:
         for line in sys.stdin:
-            self.given.emit(json.loads(line))
+            order = json.loads(line)
+            if order["do"] == "unblock":
+                self.released.set()
+            else:
+                self.given.emit(order)
         self.given.emit({"do": "end"})
 
 
 class Obedience(QObject):
     """Does what it is told: block, press, measure, end."""
 
-    def __init__(self, desktop: Desktop, watch: Watch) -> None:
+    def __init__(self, desktop: Desktop, watch: Watch, released: threading.Event) -> None:
         super().__init__()
         self._desktop = desktop
         self._watch = watch
+        self._released = released
         self._past: tracemalloc.Snapshot | None = None
 
     def obey(self, order: dict[str, Any]) -> None:
         match order["do"]:
             case "block":
                 say("blocking")
-                time.sleep(order["seconds"])
+                self._released.clear()
+                self._released.wait(order["seconds"])
                 say("blocked", seconds=order["seconds"])
             case "press":
                 self._desktop.window.press_stop()
@@ -230,7 +240,8 @@ def main() -> int:
 async def _live(options: DesktopOptions, app: Any, loop: asyncio.AbstractEventLoop, size: Any) -> None:
     desktop = Desktop(options, app, loop)
     watch = Watch(desktop)
-    obedience, orders = Obedience(desktop, watch), Orders()
+    orders = Orders()
+    obedience = Obedience(desktop, watch, orders.released)
     orders.given.connect(obedience.obey)
     desktop.session.link.connect(_tell_link)
     desktop.stop.reported.connect(lambda report: say("stop", latched=report.engine_latched))
