@@ -61,6 +61,8 @@ class BrainConnection(ClientConnection):
         super().__init__(*args, **kwargs)
         self.blocked = False
         """The socket takes no more for now."""
+        self.written = 0
+        """Bytes of text so far."""
         self.on_writable: Callable[[], None] | None = None
         """Called when the socket takes data again."""
         self.on_text_seen: Callable[[bytes], None] | None = None
@@ -81,7 +83,9 @@ class BrainConnection(ClientConnection):
         """Put one text frame into the socket's buffer, now. False: the connection is not open."""
         if self.protocol.state is not State.OPEN or self.transport.is_closing():
             return False
-        self.protocol.send_text(text.encode())
+        data = text.encode()
+        self.written += len(data)
+        self.protocol.send_text(data)
         self.send_data()
         return True
 

@@ -28,6 +28,8 @@ STOP_PATIENCE = 10.0
 """Seconds that the end of a session waits for a stop that is being carried out."""
 MOST_PATIENCE_WITH_PONG = 6
 """Times the pong's time-out, while the brain keeps on sending other things."""
+SLOWEST_LINE = 10_000
+"""Bytes a second: a pong is waited for so much longer when more stands before its ping than the line was ever seen to take."""
 LONGEST_TURN = 0.005
 """Seconds for which messages that are already here are taken one after the other. Then the loop turns once: one read of the
 socket brings hundreds, and a stop over the local API or from the terminal takes several turns to arrive."""
@@ -62,6 +64,10 @@ class BrainSession:
         self._opening = asyncio.Lock()
         self._brain_clock = BrainClock()
         self._greeted_at = clock.monotonic()
+        self._confirmed = 0
+        """Bytes that we wrote and a pong has proved to be there."""
+        self._line_takes = 0
+        """Most bytes that one pong has proved."""
         self._session_id: str | None = None
         self._welcome: inbound.Welcome | None = None
         self._welcomed_at: float | None = None
@@ -200,12 +206,17 @@ class BrainSession:
     async def _pong(self) -> float:
         """Seconds to the brain and back. Raises TimeoutError when no pong comes and nothing else either, ConnectionClosed.
 
-        A pong stands in line behind all that the brain has sent before it: while that is still being read the connection
-        lives, and to cut it would lose what is in it.
+        A ping stands in line behind all that we have sent, its pong behind all that the brain has. While that is on the way the
+        connection lives; to cut it would lose what is in it, and STATE would stand before the next ping again, for ever.
         """
-        patience = self._options.timings.pong_timeout
+        most = MOST_PATIENCE_WITH_PONG * self._options.timings.pong_timeout
+        written = self._connection.written
+        before = written - self._confirmed
+        patience = min(
+            most, self._options.timings.pong_timeout + max(0, before - self._line_takes) / SLOWEST_LINE
+        )
         asked = self._clock.monotonic()
-        async with asyncio.timeout(MOST_PATIENCE_WITH_PONG * patience):
+        async with asyncio.timeout(most):
             pong = await self._connection.ask_pong()
             while True:
                 quiet = self._clock.monotonic() - max(asked, self.last_heard)
@@ -213,6 +224,7 @@ class BrainSession:
                     raise TimeoutError
                 await asyncio.wait([pong], timeout=max(patience - quiet, patience / 10))
                 if pong.done():
+                    self._confirmed, self._line_takes = written, max(self._line_takes, before)
                     return await pong
 
     def _acknowledges(self) -> bool:

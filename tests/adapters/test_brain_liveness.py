@@ -73,6 +73,24 @@ async def test_a_pong_that_waits_behind_messages_is_no_dead_connection() -> None
             assert "no pong" in reason
 
 
+async def test_a_thin_line_is_given_the_time_that_state_needs() -> None:
+    """What stands before the ping has to pass first; cut there, the next session would begin with it again."""
+    listener = RecordingListener()
+    timings = replace(PATIENT, ping_interval=0.02, pong_timeout=0.15)
+    async with (
+        BrainServer.running(max_queue=1) as server,
+        linked(server.url, listener, timings=timings) as link,
+    ):
+        peer = await welcomed(server, listener)
+        peer.connection.transport.pause_reading()
+        assert link.send(AlertReport("info", "LONG", "x" * 20_000))
+        for _ in range(int(3 * timings.pong_timeout / 0.02)):
+            await asyncio.sleep(0.02)
+        peer.connection.transport.resume_reading()
+        await peer.wait_for("ALERT")
+        assert listener.of("down") == []
+
+
 async def test_a_brain_that_never_answers_a_ping_is_left_however_much_it_says() -> None:
     listener = RecordingListener()
     timings = replace(QUICK, ping_interval=0.02, pong_timeout=0.1)
