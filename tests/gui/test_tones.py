@@ -93,7 +93,7 @@ def test_the_stop_can_be_read(text: str, ground: str) -> None:
 
 def position_rows(picture: SnapshotModel) -> list[LazyRow]:
     maker = RowMaker(POSITIONS, PositionFacts)
-    return [maker.row(row.ticket, row, 5, "1 m", None, None) for row in picture.positions]
+    return [maker.row(row.ticket, row, 5, 60, None) for row in picture.positions]
 
 
 def test_known_ratios() -> None:
