@@ -129,7 +129,7 @@ def _number(text: str) -> Number:
     mantissa, _, exponent = text.lower().partition("e")
     if exponent:
         places = len(mantissa.partition(".")[2])
-        if len(exponent) > 6 or abs(int(exponent) - places) > 400 or abs(Decimal(text)) >= _TOO_LARGE:
+        if abs(int(exponent) - places) > 400 or abs(Decimal(text)) >= _TOO_LARGE:
             raise NotStrict("out of proportion")
     return Number(text)
 
