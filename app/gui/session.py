@@ -25,6 +25,8 @@ PULSE_MS = 500
 SILENT_MS = 1500
 """An engine that has not answered a simple question for this long is shown as silent."""
 MOST_ERRANDS = 32
+LAST_ANSWERS = 1.0
+"""Seconds for which the end of the window waits for answers that are under way."""
 PICTURES_MS = 100
 """At least so long from one picture to the next: what changes oftener than that no eye can read."""
 
@@ -75,6 +77,8 @@ class EngineSession(QObject):
         self._started: StartedEngine | None = None
         self._client: ApiClient | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._stream: asyncio.Task[Any] | None = None
+        self._closing = False
         self._link = EngineLink(EngineState.SEARCHING, "looking for the engine …")
         self._was_connected = False
         self._answered = QElapsedTimer()
@@ -88,7 +92,7 @@ class EngineSession(QObject):
         return self._link
 
     def start(self) -> None:
-        self._spawn("engine stream", self._run())
+        self._stream = self._spawn("engine stream", self._run())
         self._pulse.start()
 
     def start_engine(self) -> None:
@@ -103,6 +107,11 @@ class EngineSession(QObject):
     async def close(self) -> None:
         """End every task; the engine runs on."""
         self._pulse.stop()
+        self._closing = True
+        errands = self._tasks - {self._stream}
+        if errands:
+            # An answer that is nearly here is taken: a request that is cancelled while it connects may leave its socket open.
+            await asyncio.wait(errands, timeout=LAST_ANSWERS)
         tasks = tuple(self._tasks)
         for task in tasks:
             task.cancel()
@@ -118,7 +127,7 @@ class EngineSession(QObject):
         failed: Callable[[str], None] | None = None,
     ) -> None:
         """One request; its answer goes to `done`, a refusal to `failed` or to the notice line, which then begins with `what`."""
-        client = self._client
+        client = None if self._closing else self._client
         tell = failed or (lambda why: self.notice.emit("bad", f"{what}: {why}"))
         if client is None:
             tell("no engine is connected, so nothing was done. Start the engine, or wait until it answers.")
@@ -230,10 +239,11 @@ class EngineSession(QObject):
 
     # ------------------------------------------------------------ tasks
 
-    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[Any]:
         task = self._loop.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

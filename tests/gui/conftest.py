@@ -86,13 +86,16 @@ def loop(qapp: QApplication) -> Iterator[asyncio.AbstractEventLoop]:
 
 
 def _let_go(loop: asyncio.AbstractEventLoop, qapp: QApplication) -> None:
-    """Closed connections give their sockets back a turn or two of the loop later; one that ends before leaves them open."""
+    """Every task to its end; and closed connections give their sockets back a turn or two of the loop later."""
 
-    async def turns() -> None:
+    async def rest() -> None:
+        others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+        if others:
+            await asyncio.wait(others, timeout=PATIENCE_MS / 1000)
         for _ in range(5):
             await asyncio.sleep(0)
 
-    letting_go = loop.create_task(turns())
+    letting_go = loop.create_task(rest())
     while not letting_go.done():
         qapp.processEvents(QtEventLoop.ProcessEventsFlag.WaitForMoreEvents)
 
