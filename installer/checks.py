@@ -123,11 +123,11 @@ def _one(root: Path, check: Check) -> Verdict:
 def _pytest(checkout: environment.Checkout, arguments: Sequence[str]) -> int:
     environ = dict(os.environ)
     environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    # Most tests wait for processes and sockets: two at a time, a file's tests together (they share what they start). In the
-    # folders' order: by number of tests, as xdist would have it, the slow files with few tests come last and one core idles.
+    # Many tests wait for processes and sockets: three at a time on two cores, a file's tests together (they share what they
+    # start). In the folders' order: by number of tests, as xdist would have it, the slow files with few tests come last.
     command = [
         *(str(checkout.python), "-m", "pytest"),
-        *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", *arguments),
+        *("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", *arguments),
     ]
     sys.stdout.flush()
     code = subprocess.run(command, cwd=checkout.root, check=False, env=environ).returncode

@@ -28,6 +28,9 @@ MAX_FRAME = 64 * 1024
 """PROTOCOL §1. Larger messages are refused with FRAME_TOO_LARGE and reach nothing."""
 HARD_LIMIT = 4 * MAX_FRAME
 """Beyond this nothing is even received: the library closes with 1009, and no ERROR can be sent on a closing connection."""
+MOST_UNREAD = 2048
+"""Messages that may wait here for their turn; beyond them the socket is not read, and TCP holds the brain back. Many, because a stop
+behind a flood is overheard only when it has left the socket; at 64 KiB each, which no command is, they take 128 MiB."""
 WRITE_HIGH, WRITE_LOW = 16 * 1024, 4 * 1024
 """Bytes that may wait for the socket before market data are held back, so an ack has little to wait behind."""
 
@@ -143,6 +146,7 @@ async def open_connection(options: BrainOptions, context: ssl.SSLContext | None)
         ping_interval=None,
         close_timeout=options.timings.close_timeout,
         max_size=HARD_LIMIT,
+        max_queue=(MOST_UNREAD, MOST_UNREAD // 2),
         write_limit=(WRITE_HIGH, WRITE_LOW),
         logger=_LOGGER,
         create_connection=BrainConnection,

@@ -69,6 +69,8 @@ JOURNAL_TIMEOUT = 5.0
 """Seconds a reader waits for the journal. A stop never waits for it."""
 _MOST_ROWS = 1000
 _MOST_HOURS = 168
+_LONGEST_NAME = 64
+"""Characters of a field's name that a refusal quotes: the name is whatever the sender wrote."""
 
 Asked = TypeVar("Asked", bound=BaseModel)
 Read = TypeVar("Read")
@@ -101,7 +103,8 @@ async def _asked(request: Request, model: type[Asked]) -> Asked:
     except ValidationError as faults:
         first = faults.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise _BadRequest("INVALID_REQUEST", f"{field}: {first['msg']}") from None
+        shown = field if len(field) <= _LONGEST_NAME else field[: _LONGEST_NAME - 1] + "…"
+        raise _BadRequest("INVALID_REQUEST", f"{shown}: {first['msg']}") from None
 
 
 async def _in_time(reading: Awaitable[Read]) -> Read:

@@ -299,6 +299,21 @@ async def test_a_stop_overtakes_commands_that_the_engine_still_works_on() -> Non
     assert len(listener.of("stop")) == 1
 
 
+async def test_a_stop_overtakes_more_commands_than_one_read_brings() -> None:
+    """Left in the socket until its turn it would be heard when the flood before it has been worked through."""
+    listener = RecordingListener()
+    gate = asyncio.Event()
+    listener.hold = {"command": gate}
+    async with BrainServer.running() as server, linked(server.url, listener, timings=PATIENT):
+        peer = await welcomed(server, listener)
+        for number in range(1200):
+            await peer.send_signed(signal(f"c{number}"))
+        await peer.send('{"type":"EMERGENCY_STOP","reason":"news"}')
+        assert await listener.wait_for("stop") == ("news", False, False)
+        assert len(listener.of("command")) == 1
+        gate.set()
+
+
 async def test_a_stop_is_carried_out_though_the_connection_breaks_behind_it() -> None:
     listener = RecordingListener()
     commands, stops = asyncio.Event(), asyncio.Event()

@@ -99,6 +99,13 @@ async def test_an_endless_content_length_is_refused_in_words() -> None:
     assert (status, b"BODY_TOO_LARGE" in said) == (413, True)
 
 
+async def test_a_field_with_an_endless_name_is_named_by_its_beginning() -> None:
+    """A name of thousands of characters came back whole."""
+    body = b'{"by' + b"9" * 3000 + b'":"me"}'
+    status, said = await ApiTarget(1).send(Asked("POST", "/resume", "", _headers(len(body)), body, "control"))
+    assert (status, len(said) < 200, b"by999" in said) == (400, True, True)
+
+
 def _headers(length: int) -> list[tuple[bytes, bytes]]:
     return [
         (b"host", f"127.0.0.1:{PORT}".encode()),

@@ -29,16 +29,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StopWorld]:
     folder = tmp_path_factory.mktemp("stops")
     forge = Forge(folder)
     try:
-        with running(folder, forge, "world", queue={"capacity": 200}, block_seconds=1.2) as made:
+        with running(folder, forge, "world", queue={"capacity": 200}, block_seconds=3.0) as made:
             yield made
     finally:
         forge.close()
 
 
-def held(findings: Findings) -> None:
-    """Nothing was broken; the middle of a handful took at most ten times what an idle machine is held to at p99."""
+def held(findings: Findings, bounds: float = 10) -> None:
+    """Nothing was broken; the middle of a handful took at most `bounds` times what an idle machine is held to at p99."""
     assert findings.failures() == []
-    assert too_slow(findings, 10, at="p50") == []
+    assert too_slow(findings, bounds, at="p50") == []
 
 
 def test_stops_through_every_way_in_while_commands_pour_in(world: StopWorld) -> None:
@@ -55,7 +55,8 @@ def test_stops_through_every_way_in_while_commands_pour_in(world: StopWorld) -> 
 def test_a_blocked_loop(world: StopWorld) -> None:
     findings = Findings()
     stop_presses.block_loop(world, findings, 1, SEED)
-    held(findings)
+    # One press only; 1.5 s are still less than what is left of the block.
+    held(findings, 30)
 
 
 def test_a_frozen_engine(world: StopWorld) -> None:
