@@ -29,8 +29,8 @@ MAX_FRAME = 64 * 1024
 HARD_LIMIT = 4 * MAX_FRAME
 """Beyond this nothing is even received: the library closes with 1009, and no ERROR can be sent on a closing connection."""
 MOST_UNREAD = 2048
-"""Messages that may wait here for their turn; beyond them the socket is not read, and TCP holds the brain back. Many, because a stop
-behind a flood is overheard only when it has left the socket; at 64 KiB each, which no command is, they take 128 MiB."""
+"""Messages that may wait here for their turn; beyond them the socket is not read, and TCP holds the brain back. Many, because a
+stop behind a flood is overheard only when it has left the socket; at 64 KiB each, which no command is, they take 128 MiB."""
 WRITE_HIGH, WRITE_LOW = 16 * 1024, 4 * 1024
 """Bytes that may wait for the socket before market data are held back, so an ack has little to wait behind."""
 
