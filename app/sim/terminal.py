@@ -261,6 +261,7 @@ class SimulatedTerminal:
         """Latch from the terminal's own side. Raises LedgerFailed, stopped in memory all the same."""
         self.stream.publish("stopped", {"stopped": True, "reason": reason, "by": by})
         self.life.latch(reason, 0)
+        self._flush()
         self._wire_log.stopped(by, reason)
 
     def _stop(self, request: Request) -> dict[str, Any]:
