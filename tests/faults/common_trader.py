@@ -91,6 +91,12 @@ class CampaignBrain(ScriptedBrain):
     def may_trade(self) -> bool:
         return self._connection is not None and self._connection in self._told
 
+    def standing(self) -> str:
+        """The connections it holds for living, and which of them it trades on."""
+        with self._changed:
+            place = self._living.index(self._connection) if self._connection in self._living else None
+            return f"brain: {len(self._living)} connections, trades on number {place}, {self.sessions} in all"
+
     def _serve(self, connection: ServerConnection) -> None:
         with self._changed:
             self._living.append(connection)
@@ -174,6 +180,15 @@ class Trader:
             if self.open:
                 with suppress(AssertionError):
                     self.brain.wait(self._some_end, "a further end", timeout=0.5)
+
+    def standing(self, most: int = 3) -> str:
+        """What the brain was told of the first that are open, and on how many connections."""
+        told = [
+            f"{name} acks {[ack['status'] for ack in self.brain.acks[name]]} "
+            f"results {[result['result']['outcome'] for result in self.brain.results[name]]}"
+            for name in self.open[:most]
+        ]
+        return f"{len(self.open)} ({'; '.join(told)}); {self.brain.standing()}"
 
     def _some_end(self) -> bool:
         return any(self.brain.final(command_id) is not None for command_id in self.open)

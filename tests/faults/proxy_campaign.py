@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -225,9 +226,7 @@ def _round(
             if name == "hold":
                 overtake = (now + HELD, proxy)
         if now > deadline:
-            done.stuck.append(
-                f"for {ROUND_PATIENCE:.0f} s no command had an end; open: {len(trader.open)}, {trader.open[:3]}"
-            )
+            done.stuck.append(f"for {ROUND_PATIENCE:.0f} s no command had an end; open: {trader.standing()}")
             break
         if world.forked[-1].ended.wait(2 * POLL):
             break
@@ -247,6 +246,8 @@ class Share:
     """Of each world."""
     seconds: float
     folder: Path
+    keep: Path | None
+    """Where the worlds go of which something is to be complained."""
 
 
 def _share(share: Share) -> list[Storm]:
@@ -262,6 +263,8 @@ def _share(share: Share) -> list[Storm]:
                 seconds=share.seconds,
             )
             told = "; ".join(done.complaints()[:3]) or "clean"
+            if share.keep is not None and done.complaints():
+                shutil.copytree(share.folder / str(seed), share.keep / f"seed {seed}", dirs_exist_ok=True)
             print(f"seed {seed}: {done.verdict.tried} commands, {done.seconds:.0f} s: {told}", flush=True)
             storms.append(done)
     finally:
@@ -279,6 +282,7 @@ def main() -> int:
     )
     options.add_argument("--minutes", type=float, default=24.0)
     options.add_argument("--results", type=Path, help="folder for proxy.json")
+    options.add_argument("--keep", type=Path, help="folder for the files of worlds that were not clean")
     chosen = options.parse_args()
     begun = time.monotonic()
     commands = -(-chosen.commands // chosen.parts)
@@ -289,7 +293,7 @@ def main() -> int:
     clean = True
     with tempfile.TemporaryDirectory(prefix="medulla-proxy-") as folder:
         shares = [
-            Share(seeds[number :: chosen.worlds], commands, seconds, Path(folder))
+            Share(seeds[number :: chosen.worlds], commands, seconds, Path(folder), chosen.keep)
             for number in range(min(chosen.worlds, chosen.parts))
         ]
         with ProcessPoolExecutor(chosen.worlds, mp_context=get_context("spawn")) as pool:
