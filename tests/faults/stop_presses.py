@@ -38,8 +38,9 @@ RARE = ("restart:at=after_effect,nth=5", "restart:at=before_send,nth=5")
 FLOOD = 1500
 IN_FLIGHT = 1
 """Commands that may be at the terminal at once (terminal.max_in_flight)."""
-FRESH_TRIES, AFTERMATH = 3, "REJECTED TERMINAL_LOST"
-"""A session that an earlier fault has cut may only be found out by the first frame after it."""
+AFTERMATH = "REJECTED TERMINAL_LOST"
+"""What an earlier fault has cut is cut until the terminal says otherwise: its heartbeat tells once a second whether it can trade."""
+FRESH_TRIES, FRESH_STEP = 10, 0.3
 WAYS = ("socket", "local API", "stop file", "brain", "brain, signed", "terminal's button")
 FAILING_JOURNAL = "journal write failure"
 TINY = 1024
@@ -199,6 +200,7 @@ class Presser:
             got = self.world.brain.ask("order", action=action, name=self.world.new_name("fresh"))["outcome"]
             if got != AFTERMATH:
                 break
+            threading.Event().wait(FRESH_STEP)
         if got != "EXECUTED":
             press.failures.append(f"a fresh command after reset and resume: {got}")
 
