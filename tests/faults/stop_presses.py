@@ -39,7 +39,7 @@ FLOOD = 1500
 IN_FLIGHT = 1
 """Commands that may be at the terminal at once (terminal.max_in_flight)."""
 AFTERMATH = "REJECTED TERMINAL_LOST"
-"""What an earlier fault has cut is cut until the terminal says otherwise: its heartbeat tells once a second whether it can trade."""
+"""What an earlier fault has cut is cut until the terminal says otherwise: its heartbeat tells once a second if it can trade."""
 FRESH_TRIES, FRESH_STEP = 10, 0.3
 WAYS = ("socket", "local API", "stop file", "brain", "brain, signed", "terminal's button")
 FAILING_JOURNAL = "journal write failure"
