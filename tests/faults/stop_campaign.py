@@ -18,6 +18,7 @@ from pathlib import Path
 from app.domain.errors import MedullaError
 
 from . import stop_controls, stop_ea, stop_limits, stop_presses, stop_report, stop_restarts
+from .common_results import write_result
 from .stop_findings import Findings, kept, write_whole
 from .stop_forge import Forge
 
@@ -138,6 +139,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--add-to", type=Path, default=None, help="raw figures of other parts, to report them together"
     )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=None,
+        help="folder for stop.json, of which docs/reliability.md is made",
+    )
     options = parser.parse_args(arguments)
     options.raw = options.raw or Path(tempfile.mkdtemp(prefix="stop-campaign-"))
     options.raw.mkdir(parents=True, exist_ok=True)
@@ -163,6 +170,9 @@ def main(arguments: list[str]) -> int:
         findings, command=command, machine=machine(), took=time.monotonic() - begun, bounds=options.bounds
     )
     write_whole(options.report, report)
+    if options.results is not None:
+        took = time.monotonic() - begun
+        write_result(options.results, stop_report.as_result(findings, seed=options.seed, took=took))
     failures = [*findings.failures(), *stop_report.too_slow(findings, options.bounds)]
     for failure in failures[:50]:
         say(f"NOT HELD: {failure}")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from .common_results import Control, Result
 from .stop_findings import Findings, Press, spread
 
 LATCH_BOUND = 0.050
 TERMINAL_BOUND = 0.250
 """Seconds at p99, on a machine that does nothing else."""
+HARMLESS = ("slow_hand_over", "slow_terminal")
+"""Controls that leave nothing out: nothing may be noticed there."""
 BY_HAND = ("socket", "local API", "stop file", "brain", "brain, signed", "terminal's button")
 """Ways that are pressed at a moment; a limit and a failing journal are faults, whose moment is the fault's."""
 
@@ -52,6 +55,33 @@ def compose(findings: Findings, *, command: str, machine: str, took: float, boun
         _limits_of_this(),
     ]
     return "\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def as_result(findings: Findings, *, seed: int, took: float) -> Result:
+    """The figures for the report of all campaigns; the whole of this one is docs/stop-campaign.md."""
+    presses, checks = findings.presses, findings.checks
+    table = findings.figures.get("controls") or []
+    return Result(
+        name="stop",
+        tried={
+            "stops": len(presses),
+            "commands offered": sum(press.offered for press in presses),
+            "further checks": len(checks),
+        },
+        found={
+            "trades after the latch": sum(press.sent_after for press in presses),
+            "old commands after a reset": sum(press.old_sent for press in presses),
+            "broken promises in all": len(findings.failures()),
+        },
+        seconds=round(took, 1),
+        seed=seed,
+        negative_controls=[
+            Control(f"{name}: {says}", noticed, seed)
+            for name, says, _where, noticed in table
+            if name not in HARMLESS
+        ],
+        notes="The whole report is docs/stop-campaign.md.",
+    )
 
 
 def too_slow(findings: Findings, factor: float = 1.0, *, at: str = "p99") -> list[str]:
