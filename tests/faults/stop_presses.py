@@ -57,6 +57,7 @@ class Presser:
         self.latch_patience = 20.0
         self.proof_patience = 20.0
         self._seed = seed
+        self._at_broker: set[str] = set()
 
     def cycle(
         self,
@@ -103,7 +104,7 @@ class Presser:
         self._proof(way, press, pressed)
         world.hand("clear_faults")
         world.take()
-        judge(press, world.notes, world.wire, latch, _stop_at_terminal(world, pressed))
+        judge(press, world.notes, world.wire, latch, _stop_at_terminal(world, pressed), self._at_broker)
         self._recover(way)
         if rate:
             self._old_commands(press, prefix)
@@ -205,8 +206,19 @@ class Presser:
             press.failures.append(f"a fresh command after reset and resume: {got}")
 
 
-def judge(press: Press, notes: list[Note], wire: list[WireNote], latch: Note, stopped: float | None) -> None:
-    """Compare what left with the latch, and what reached the terminal with what left."""
+def judge(
+    press: Press,
+    notes: list[Note],
+    wire: list[WireNote],
+    latch: Note,
+    stopped: float | None,
+    at_broker: set[str] | None = None,
+) -> None:
+    """Compare what left with the latch, and what reached the terminal with what left.
+
+    `at_broker`: what the terminal asked the broker for in earlier presses and of which no effect was seen; it may come late. Brought up to date here, so that each may come once.
+    """
+    known = set() if at_broker is None else at_broker
     sent = [note for note in notes if note.kind == SENT]
     departed = {note.cid: note for note in sent if note.after <= latch.before}
     press.sent_before = len(departed)
@@ -225,6 +237,10 @@ def judge(press: Press, notes: list[Note], wire: list[WireNote], latch: Note, st
         press.failures.append(
             f"{press.arrived_after} trades reached the terminal after the latch; {IN_FLIGHT} may be under way"
         )
+    done = {n.line["cid"] for n in wire if n.what == "effect"}
+    earlier = set(known)
+    known |= {n.line["cid"] for n in wire if n.what == "asking"}
+    known -= done
     if stopped is None:
         return
     begun = {n.line["cid"] for n in frames if n.at <= stopped}
@@ -234,7 +250,10 @@ def judge(press: Press, notes: list[Note], wire: list[WireNote], latch: Note, st
         if note.what == "effect" and note.at > stopped and note.line["reason"] != "stop" and note.line["cid"]:
             cid = note.line["cid"]
             # What was at the broker when the latch fell is the broker's: a slow trade may end after it, one at a time.
-            if cid in begun and (late or len(finished | {cid}) <= IN_FLIGHT):
+            if cid in earlier:
+                earlier.discard(cid)
+                press.filled_after += 1
+            elif cid in begun and (late or len(finished | {cid}) <= IN_FLIGHT):
                 finished.add(cid)
                 press.filled_after += 1
             else:
