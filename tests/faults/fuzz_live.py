@@ -29,6 +29,8 @@ from tests.faults.fuzz_api import ApiTarget
 from tests.faults.fuzz_brain import BrainTarget
 from tests.faults.fuzz_source import Spoiler, dump
 
+FRAMES = "frames at the brain link's socket"
+"""What the report counts first."""
 BATCH = 250
 """Frames between two questions whose answers show that all before them were read."""
 KEPT_OUT = ("EMERGENCY_STOP", "WELCOME", "HEARTBEAT")
@@ -81,7 +83,7 @@ class LiveTarget:
             sent += 1
             if sent % BATCH == 0 or sent == number:
                 self._all_read()
-        self.tried["frames at the brain link's socket"] += sent
+        self.tried[FRAMES] += sent
         self.expect(self.brain.sessions == sessions, "a bad frame cost the connection")
         self.expect(
             len(self.world.ledger()) == before, "a spoiled or stale frame had an effect at the broker"
@@ -367,7 +369,7 @@ def main(arguments: list[str]) -> int:
     }
     result = Result(
         name="live",
-        tried=tried,
+        tried={FRAMES: tried[FRAMES], **tried},
         found={"violations": len(wrong)} | {f"violation {n}": text for n, text in enumerate(wrong, 1)},
         seconds=round(time.monotonic() - begun, 1),
         seed=given.seed,

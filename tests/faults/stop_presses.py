@@ -216,7 +216,8 @@ def judge(
 ) -> None:
     """Compare what left with the latch, and what reached the terminal with what left.
 
-    `at_broker`: what the terminal asked the broker for in earlier presses and of which no effect was seen; it may come late. Brought up to date here, so that each may come once.
+    `at_broker`: what the terminal asked the broker for in earlier presses and of which no effect was seen; it may come late.
+    Brought up to date here, so that each may come once.
     """
     known = set() if at_broker is None else at_broker
     sent = [note for note in notes if note.kind == SENT]
