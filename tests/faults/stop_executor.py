@@ -7,6 +7,7 @@ and can leave out one safeguard (stop_weakened.py) to show that the campaign wou
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import signal
 import sys
@@ -91,15 +92,19 @@ def _trade(parts: Sequence[Any]) -> tuple[str, str] | None:
 
 
 def block_on_signals(tape: TapeWriter, seconds: float) -> None:
-    """SIGUSR1: the loop's thread sleeps; SIGUSR2: it computes, so that other threads must fight for the interpreter."""
+    """SIGUSR1: the loop's thread sleeps; SIGUSR2: it computes, so that other threads must fight for the interpreter.
+
+    As a callback of the loop, as a slow one would: the signal itself may come in the middle of a hand-over, where nothing of the
+    program can block, and under whose lock a stop waits.
+    """
 
     def block(wait: Callable[[float], None]) -> Callable[[int, object], None]:
-        def act(_number: int, _frame: object) -> None:
+        def act() -> None:
             tape.note(BLOCKED, time.monotonic(), time.monotonic())
             wait(seconds)
             tape.note(FREE, time.monotonic(), time.monotonic())
 
-        return act
+        return lambda _number, _frame: void(asyncio.get_running_loop().call_soon_threadsafe(act))
 
     def compute(duration: float) -> None:
         end = time.monotonic() + duration
@@ -110,7 +115,7 @@ def block_on_signals(tape: TapeWriter, seconds: float) -> None:
     signal.signal(signal.SIGUSR2, block(compute))
 
 
-def void(_done: bool) -> None:
+def void(_done: object) -> None:
     """A wait's answer that nobody needs."""
 
 
