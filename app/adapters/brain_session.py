@@ -30,7 +30,7 @@ MOST_PATIENCE_WITH_PONG = 6
 """Times the pong's time-out, while the brain keeps on sending other things."""
 SLOWEST_LINE = 10_000
 """Bytes a second: a pong is waited for so much longer when more stands before its ping than the line was ever seen to take."""
-LONGEST_TURN = 0.005
+LONGEST_TURN = 0.002
 """Seconds for which messages that are already here are taken one after the other. Then the loop turns once: one read of the
 socket brings hundreds, and a stop over the local API or from the terminal takes several turns to arrive."""
 
