@@ -61,8 +61,9 @@ def restart_once(world: StopWorld, findings: Findings, number: int, how: str, se
         world.executor.end()
     else:
         world.executor.kill()
-    if number % 2:
-        world.stop_file.unlink(missing_ok=True)  # the latch alone must hold
+    # The latch alone must hold; killed before it was written, the stop file is all that there is, and nobody takes that away.
+    if number % 2 and _latched(world.folder / "latch.json"):
+        world.stop_file.unlink(missing_ok=True)
     world.forget()
     waiting = world.brain.ask("stop_flood")["ids"]
     in_journal = _unfinished(world.journal_file)
@@ -95,6 +96,11 @@ def restart_once(world: StopWorld, findings: Findings, number: int, how: str, se
     total["in the brain"] += waiting
     total["in the journal"] += in_journal
     world.brain.ask("forget")
+
+
+def _latched(latch: Path) -> bool:
+    """Whether the dead executor had written its latch down."""
+    return bool(json.loads(latch.read_bytes())["status"]["state"] == "HALTED")
 
 
 def _unfinished(journal: Path) -> int:
