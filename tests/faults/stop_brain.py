@@ -189,8 +189,7 @@ class BrainProcess:
         before = {name: len(self.brain.acks[name]) for name in ids}
         self.brain.send_again(ids)
         left = self._until(
-            lambda: [name for name in ids if len(self.brain.acks[name]) <= before[name]],
-            time.monotonic() + 10,
+            lambda: [name for name in ids if len(self.brain.acks[name]) <= before[name]], ANSWER_PATIENCE
         )
         statuses = Counter(
             f"{ack['status']} {ack['code'] or ''}".strip()
