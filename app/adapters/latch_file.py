@@ -67,12 +67,13 @@ class FileLatchStore:
         that has; and if even that fails, the old file is emptied, so that at least it no longer says that trading is allowed.
         Torn half-way, either is a damaged latch: HALTED. Raises OSError in the last case, and whenever anything else fails.
         """
+        content = _compose(status)
         try:
-            replace_durably(self._path, _compose(status))
+            replace_durably(self._path, content)
         except OSError:
             if status.state is not TradingState.HALTED or not self._path.is_file():
                 raise
-            self._write_over(_compose(status))
+            self._write_over(content)
         if not os.path.lexists(self._marker):
             replace_durably(self._marker, b"The trading latch beside this file was in use. Do not remove.\n")
 

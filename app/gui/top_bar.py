@@ -44,24 +44,23 @@ class Chip(QWidget):
         self._theme = theme
         self._phrase = words.Phrase(words.RESTING, "not known", Tone.DIM)
         self._latency = ""
-        self._shown: tuple[words.Phrase, str, str] | None = None
+        self._detail = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMaximumWidth(250)
         theme.changed.connect(self.update)
         self._name_it()
 
     def show_link(self, phrase: words.Phrase, latency_ms: float | None, detail: str) -> None:
-        shown = (phrase, "" if latency_ms is None else formats.milliseconds(latency_ms), detail)
-        if shown == self._shown:
+        latency = "" if latency_ms is None else formats.milliseconds(latency_ms)
+        if (phrase, latency, detail) == (self._phrase, self._latency, self._detail):
             return
-        self._shown = shown
-        self._phrase, self._latency, _ = shown
-        self._name_it(detail)
+        self._phrase, self._latency, self._detail = phrase, latency, detail
+        self._name_it()
         self.update()
 
-    def _name_it(self, detail: str = "") -> None:
+    def _name_it(self) -> None:
         self.setAccessibleName(f"{self._name}: {self.text}")
-        tip = detail if detail and detail != self._phrase.text else ""
+        tip = self._detail if self._detail != self._phrase.text else ""
         self.setToolTip(f"{self._name}: {self.text}" + (f"\n{tip}" if tip else ""))
 
     @property

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 
+from app.adapters.brain_websocket import WebSocketBrainLink
 from app.adapters.system_clock import SystemClock
 from app.domain.values import CommandId
 from app.engine.broker import LinkState
@@ -42,35 +44,41 @@ async def test_heartbeats_go_out_at_the_brains_interval_with_metrics() -> None:
         assert third["timestamp"].endswith("Z")
 
 
-async def test_a_half_open_connection_is_found_and_opened_again() -> None:
-    listener = RecordingListener()
-    timings = replace(QUICK, ping_interval=0.02, pong_timeout=0.2)
+@asynccontextmanager
+async def linked_to_the_deaf(
+    listener: RecordingListener, *, pong_timeout: float
+) -> AsyncIterator[tuple[BrainServer, WebSocketBrainLink]]:
+    """An open session with a brain that reads nothing, and so answers no ping."""
+    timings = replace(QUICK, ping_interval=0.02, pong_timeout=pong_timeout)
     async with BrainServer.running() as server:
         server.deaf = True
-        async with linked(server.url, listener, timings=timings):
-            session, _, _ = await listener.wait_for("up")
-            server.deaf = False
-            down, reason = await listener.wait_for("down")
-            assert down == session
-            assert "no pong" in reason
-            await (await server.peer(2)).wait_for("HELLO")
+        async with linked(server.url, listener, timings=timings) as link:
+            await listener.wait_for("up")
+            yield server, link
+
+
+async def test_a_half_open_connection_is_found_and_opened_again() -> None:
+    listener = RecordingListener()
+    async with linked_to_the_deaf(listener, pong_timeout=0.2) as (server, _):
+        session, _, _ = await listener.wait_for("up")
+        server.deaf = False
+        down, reason = await listener.wait_for("down")
+        assert down == session
+        assert "no pong" in reason
+        await (await server.peer(2)).wait_for("HELLO")
 
 
 async def test_a_pong_that_waits_behind_messages_is_no_dead_connection() -> None:
     listener = RecordingListener()
-    timings = replace(QUICK, ping_interval=0.02, pong_timeout=0.3)
-    async with BrainServer.running() as server:
-        server.deaf = True
-        async with linked(server.url, listener, timings=timings):
-            await listener.wait_for("up")
-            peer = await server.peer()
-            begun = time.monotonic()
-            while time.monotonic() - begun < 3 * timings.pong_timeout:
-                await peer.send(HEARTBEAT)
-                await asyncio.sleep(0.02)
-            assert listener.of("down") == []
-            _, reason = await listener.wait_for("down")
-            assert "no pong" in reason
+    async with linked_to_the_deaf(listener, pong_timeout=0.3) as (server, _):
+        peer = await server.peer()
+        begun = time.monotonic()
+        while time.monotonic() - begun < 3 * 0.3:
+            await peer.send(HEARTBEAT)
+            await asyncio.sleep(0.02)
+        assert listener.of("down") == []
+        _, reason = await listener.wait_for("down")
+        assert "no pong" in reason
 
 
 async def test_a_thin_line_is_given_the_time_that_state_needs() -> None:
@@ -93,18 +101,14 @@ async def test_a_thin_line_is_given_the_time_that_state_needs() -> None:
 
 async def test_a_brain_that_never_answers_a_ping_is_left_however_much_it_says() -> None:
     listener = RecordingListener()
-    timings = replace(QUICK, ping_interval=0.02, pong_timeout=0.1)
-    async with BrainServer.running() as server:
-        server.deaf = True
-        async with linked(server.url, listener, timings=timings):
-            await listener.wait_for("up")
-            peer = await server.peer()
-            with suppress(ConnectionClosed):
-                while not listener.of("down"):
-                    await peer.send(HEARTBEAT)
-                    await asyncio.sleep(0.02)
-            _, reason = await listener.wait_for("down")
-            assert "no pong" in reason
+    async with linked_to_the_deaf(listener, pong_timeout=0.1) as (server, _):
+        peer = await server.peer()
+        with suppress(ConnectionClosed):
+            while not listener.of("down"):
+                await peer.send(HEARTBEAT)
+                await asyncio.sleep(0.02)
+        _, reason = await listener.wait_for("down")
+        assert "no pong" in reason
 
 
 async def test_a_silent_brain_is_degraded_and_given_up_after_a_minute() -> None:
@@ -193,13 +197,9 @@ async def test_a_brain_that_cannot_acknowledge_is_confirmed_by_pong() -> None:
 
 async def test_no_pong_no_confirmation() -> None:
     listener = RecordingListener()
-    timings = replace(QUICK, ping_interval=0.02, pong_timeout=0.2)
-    async with BrainServer.running() as server:
-        server.deaf = True
-        async with linked(server.url, listener, timings=timings) as link:
-            await listener.wait_for("up")
-            assert link.send(report(4)) is True
-            await listener.wait_for("down")
+    async with linked_to_the_deaf(listener, pong_timeout=0.2) as (_, link):
+        assert link.send(report(4)) is True
+        await listener.wait_for("down")
     assert listener.of("delivered") == []
 
 

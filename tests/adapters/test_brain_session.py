@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -25,6 +27,7 @@ from tests.fakes.brain_server import (
     EXECUTOR,
     KEY,
     BrainServer,
+    Peer,
     RecordingListener,
     ShiftedClock,
     linked,
@@ -262,12 +265,18 @@ async def test_every_message_of_the_brain_reaches_the_engine_in_order() -> None:
     assert listener.of("state")[1] == ("r1",)
 
 
-async def test_the_engines_pace_is_the_links_pace() -> None:
+@asynccontextmanager
+async def engine_at_work() -> AsyncIterator[tuple[RecordingListener, Peer, asyncio.Event]]:
+    """A welcomed session whose engine does not come back from its first command until the gate is set."""
     listener = RecordingListener()
     gate = asyncio.Event()
     listener.hold = {"command": gate}
     async with BrainServer.running() as server, linked(server.url, listener, timings=PATIENT):
-        peer = await welcomed(server, listener)
+        yield listener, await welcomed(server, listener), gate
+
+
+async def test_the_engines_pace_is_the_links_pace() -> None:
+    async with engine_at_work() as (listener, peer, gate):
         for number in range(5):
             await peer.send_signed(signal(f"c{number}"))
         await peer.connection.ping()
@@ -280,11 +289,7 @@ async def test_the_engines_pace_is_the_links_pace() -> None:
 
 
 async def test_a_stop_overtakes_commands_that_the_engine_still_works_on() -> None:
-    listener = RecordingListener()
-    gate = asyncio.Event()
-    listener.hold = {"command": gate}
-    async with BrainServer.running() as server, linked(server.url, listener, timings=PATIENT):
-        peer = await welcomed(server, listener)
+    async with engine_at_work() as (listener, peer, gate):
         await peer.send_signed(signal("c1"))
         await peer.send_signed(signal("c2"))
         await listener.wait_for("command")
@@ -301,11 +306,7 @@ async def test_a_stop_overtakes_commands_that_the_engine_still_works_on() -> Non
 
 async def test_a_stop_overtakes_more_commands_than_one_read_brings() -> None:
     """Left in the socket until its turn it would be heard when the flood before it has been worked through."""
-    listener = RecordingListener()
-    gate = asyncio.Event()
-    listener.hold = {"command": gate}
-    async with BrainServer.running() as server, linked(server.url, listener, timings=PATIENT):
-        peer = await welcomed(server, listener)
+    async with engine_at_work() as (listener, peer, gate):
         for number in range(1200):
             await peer.send_signed(signal(f"c{number}"))
         await peer.send('{"type":"EMERGENCY_STOP","reason":"news"}')

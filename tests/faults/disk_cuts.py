@@ -29,7 +29,7 @@ from app.domain.errors import JournalFailed
 from tests.contract import journal_script as script
 from tests.faults.disk_model import Disk, Operation, Survival, marks, read_record, save_image
 from tests.faults.disk_shim import environment
-from tests.faults.disk_writer import Job
+from tests.faults.disk_writer import KEPT_BACKUPS, Job
 from tests.mql5_host.build import ROOT
 
 
@@ -37,10 +37,6 @@ def memory_folder() -> Path | None:
     """Where thousands of images are written without wearing a disk; the cut is in the model, not in the medium."""
     shm = Path("/dev/shm")
     return shm if shm.is_dir() else None
-
-
-KEPT_BACKUPS = 2
-"""As the written life asks for (disk_writer.py)."""
 
 
 @dataclass(frozen=True, slots=True)

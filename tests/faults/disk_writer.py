@@ -42,6 +42,8 @@ CONTROLS = {
     "unsynced_folder": "the journal's own folder is made without a sync of the folder above it",
 }
 """Ways to make the writer worse than it is; each of them has to be caught."""
+KEPT_BACKUPS = 2
+"""The newest, which every new backup leaves."""
 
 
 class Job(TypedDict):
@@ -216,7 +218,7 @@ class Writer:
         moment = script.START + timedelta(seconds=self.rows)
         mark("begin", kind="backup")
         copying = asyncio.ensure_future(  # noqa: TID251 - a test's own process, awaited below
-            self.journal.backup_into(self.folder / "backups", at=moment, keep=2)
+            self.journal.backup_into(self.folder / "backups", at=moment, keep=KEPT_BACKUPS)
         )
         await self.alert()
         made = await copying

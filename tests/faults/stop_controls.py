@@ -19,7 +19,7 @@ from .stop_forge import Forge
 from .stop_limits import storm_in
 from .stop_presses import FAILING_JOURNAL, Presser, running
 from .stop_restarts import damage, restart_once
-from .stop_weakened import WEAKENINGS
+from .stop_weakened import SOUND, WEAKENINGS
 from .stop_world import StopWorld
 
 SLOWEST = 0.5
@@ -123,8 +123,6 @@ CONTROLS: dict[str, tuple[str, Part]] = {
     "throttle": ("a storm", _storm(same=False)),
     "throttle_latch": ("a storm", _storm(same=True)),
 }
-SOUND = ("slow_hand_over", "slow_terminal")
-"""Controls of the controls: nothing is left out, nothing may be noticed."""
 
 
 def controls(folder: Path, forge: Forge, findings: Findings, seed: int) -> None:

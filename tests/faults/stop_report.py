@@ -7,12 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from .common_results import Control, Result
 from .stop_findings import Findings, Press, spread
+from .stop_weakened import SOUND
 
 LATCH_BOUND = 0.050
 TERMINAL_BOUND = 0.250
 """Seconds at p99, on a machine that does nothing else."""
-HARMLESS = ("slow_hand_over", "slow_terminal")
-"""Controls that leave nothing out: nothing may be noticed there."""
 BY_HAND = ("socket", "local API", "stop file", "brain", "brain, signed", "terminal's button")
 """Ways that are pressed at a moment; a limit and a failing journal are faults, whose moment is the fault's."""
 
@@ -78,7 +77,7 @@ def as_result(findings: Findings, *, seed: int, took: float) -> Result:
         negative_controls=[
             Control(f"{name}: {says}", noticed, seed)
             for name, says, _where, noticed in table
-            if name not in HARMLESS
+            if name not in SOUND
         ],
         notes="The whole report is docs/stop-campaign.md.",
     )

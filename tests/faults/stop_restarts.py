@@ -19,7 +19,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from app.adapters.latch_file import FileLatchStore
 from app.api.stop_client import ask_status
+from app.domain.trading_state import TradingState
 from tests.end_to_end.harness import until
 
 from .stop_findings import Findings
@@ -100,7 +102,8 @@ def restart_once(world: StopWorld, findings: Findings, number: int, how: str, se
 
 def _latched(latch: Path) -> bool:
     """Whether the dead executor had written its latch down."""
-    return bool(json.loads(latch.read_bytes())["status"]["state"] == "HALTED")
+    status = FileLatchStore(latch).load().status
+    return status is not None and status.state is TradingState.HALTED
 
 
 def _unfinished(journal: Path) -> int:

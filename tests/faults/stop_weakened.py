@@ -243,6 +243,8 @@ def _terminal_button() -> None:
     _replace(TerminalSide, "on_heartbeat", believing)
 
 
+SOUND = ("slow_hand_over", "slow_terminal")
+"""Controls of the controls: nothing is left out, nothing may be noticed."""
 WEAKENINGS: dict[str, Weakening] = {
     "latch_check_before_send": Weakening(
         "the last look at the latch before a send", _latch_check_before_send
