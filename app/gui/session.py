@@ -26,7 +26,7 @@ SILENT_MS = 1500
 """An engine that has not answered a simple question for this long is shown as silent."""
 MOST_ERRANDS = 32
 LAST_ANSWERS = 1.0
-"""Seconds for which the end of the window waits for answers that are under way."""
+"""Seconds for which the end of a connection waits for answers that are under way."""
 PICTURES_MS = 100
 """At least so long from one picture to the next: what changes oftener than that no eye can read."""
 
@@ -108,14 +108,8 @@ class EngineSession(QObject):
         """End every task; the engine runs on."""
         self._pulse.stop()
         self._closing = True
-        errands = self._tasks - {self._stream}
-        if errands:
-            # An answer that is nearly here is taken: a request that is cancelled while it connects may leave its socket open.
-            await asyncio.wait(errands, timeout=LAST_ANSWERS)
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._end_errands()
+        await _cancelled(self._tasks)
 
     # ------------------------------------------------------------ asking
 
@@ -180,6 +174,7 @@ class EngineSession(QObject):
             finally:
                 self._client = None
                 self._asking = False
+                await self._end_errands()
 
     def _say_connected(self) -> None:
         again = "connected again" if self._was_connected else "connected"
@@ -245,8 +240,26 @@ class EngineSession(QObject):
         task.add_done_callback(self._finished)
         return task
 
+    async def _end_errands(self) -> None:
+        """Before their client is closed: a request that still connects then, or is cancelled there, would keep its socket open.
+
+        An answer that is nearly here is taken.
+        """
+        errands = self._tasks - {self._stream}
+        if errands:
+            await asyncio.wait(errands, timeout=LAST_ANSWERS)
+            await _cancelled(errands)
+
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         fault = None if task.cancelled() else task.exception()
         if fault is not None:
             sys.excepthook(type(fault), fault, fault.__traceback__)
+
+
+async def _cancelled(tasks: set[asyncio.Task[Any]]) -> None:
+    """All of them to their end."""
+    ending = tuple(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from cli.engine_beside import EngineBeside, engine_beside
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from app.api.client import ApiClient
+from app.api.schemas import HealthModel
 from app.domain.commands import ClosePosition, ModifyPosition
 from app.engine.control import Refused
 from app.gui.reset_dialog import ResetDialog
@@ -70,6 +73,26 @@ def test_an_engine_that_goes_and_comes_is_followed(
         wait(qtbot, lambda: trader.desktop.session.state.state is EngineState.CONNECTED)
         assert trader.desktop.session.state.words == "connected again"
         assert not trader.window.engine_line.isVisible()
+
+
+def test_what_is_asked_while_the_engine_goes_is_answered_before_the_connection_is_closed(
+    own_folder: Path, make_trader: MakeTrader, qtbot: QtBot
+) -> None:
+    gone = asyncio.Event()
+    told: list[str] = []
+
+    async def late(client: ApiClient) -> HealthModel:
+        await gone.wait()
+        return await client.health()
+
+    with engine_beside(own_folder):
+        trader = make_trader(None)
+        connected(qtbot, trader)
+        session = trader.desktop.session
+        session.link.connect(lambda link: gone.set() if link.state is EngineState.LOST else None)
+        session.ask("late", late, failed=told.append)
+    wait(qtbot, lambda: len(told) == 1)
+    assert "does not answer" in told[0]
 
 
 def test_one_press_stops_and_the_banner_says_what_is_proved(
