@@ -307,11 +307,10 @@ class ScriptedBrain:
         self.wait(lambda: len(self.acks[command_id]) >= nth, f"COMMAND_ACK {nth} of {command_id}")
         return self.acks[command_id][nth - 1]
 
-    def further(self, ids: Iterable[str]) -> None:
-        """Wait until one more of these commands has ended."""
+    def further(self, ids: Iterable[str], than: int) -> None:
+        """Wait until more than so many of these commands have ended."""
         kept = list(ids)
-        already = self.finished(kept)
-        self.wait(lambda: self.finished(kept) > already, "further end of a command", timeout=3 * PATIENCE)
+        self.wait(lambda: self.finished(kept) > than, "further end of a command", timeout=3 * PATIENCE)
 
     def finished(self, ids: Iterable[str]) -> int:
         """How many of them have ended."""

@@ -52,12 +52,13 @@ def drive(
 ) -> None:
     """Send, with at most `window` commands open, until `finished` commands have ended."""
     brain = world.brain
-    while brain.finished(ids) < finished:
-        open_ones = len(ids) - brain.finished(ids)
+    while (ended := brain.finished(ids)) < finished:
+        open_ones = len(ids) - ended
         while open_ones < window and len(ids) < COMMANDS:
             ids.append(brain.order(next(orders), expiry=expiry))
             open_ones += 1
-        brain.further(ids)
+        # Than when it was looked: the last one may have come meanwhile.
+        brain.further(ids, ended)
 
 
 def judge(world: World, ids: list[str]) -> Counter[str]:
