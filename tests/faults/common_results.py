@@ -1,11 +1,13 @@
 """What a campaign leaves behind for the report: one JSON file each, numbers and words, no judgement.
 
-`NAME.json` in a folder: {name, tried, found, seconds, seed, negative_controls:[{name, caught_by, seed}], notes}.
+`NAME.json` in a folder: {name, tried, found, seconds, seed, negative_controls:[{name, caught_by, seed}], notes, again}.
+Parts of one campaign are put together by common_merge.py: counts are whole numbers, measured durations are not.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,6 +34,9 @@ class Result:
     seed: int
     negative_controls: list[Control] = field(default_factory=list)
     notes: str = ""
+    """Words that hold for any run; what was counted stands in `tried`."""
+    again: str = ""
+    """The command that repeats this."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,8 +51,15 @@ def write_result(folder: Path, result: Result) -> Path:
         earlier = json.loads(file.read_text("utf-8"))
         for name in ("negative_controls", "notes"):
             content[name] = content[name] or earlier.get(name) or content[name]
-    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_whole(file, json.dumps(content, indent=1) + "\n")
     return file
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A reader sees the old or the new content, never a part."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def add_controls(folder: Path, name: str, controls: list[Control]) -> None:
@@ -56,4 +68,4 @@ def add_controls(folder: Path, name: str, controls: list[Control]) -> None:
     file = folder / f"{name}.json"
     content: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {"name": name}
     content["negative_controls"] = [asdict(control) for control in controls]
-    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_whole(file, json.dumps(content, indent=1) + "\n")

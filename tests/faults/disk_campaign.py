@@ -117,16 +117,17 @@ def _power_result(total: Sum, controls: list[Control], seed: int, seconds: float
     return Result(
         name="power",
         tried={"power cuts": sum(kinds.values()), "rows compared by hash": total.rows}
+        | {"cuts in lives that began on the disk of an earlier cut": total.on_cut_disks}
         | {f"cuts of {kind}": number for kind, number in sorted(kinds.items())},
         found={"violations": len(violations)}
         | {f"violation {n}": text for n, text in enumerate(violations, 1)},
         seconds=round(seconds, 1),
         seed=seed,
         negative_controls=controls,
-        notes=f"{total.on_cut_disks} of the cuts in lives that began on the disk of an earlier cut. "
-        "Recorded below the C library, under the adapter as it runs, on Linux; opened again by the same adapter. "
+        notes="Recorded below the C library, under the adapter as it runs, on Linux; opened again by the same adapter. "
         "Of what was not synced a cut keeps nothing, all but a torn last write, any sectors in any order, or everything, "
-        f"a quarter each. Again: python -m tests.faults.disk_campaign --only power --cuts {cuts} --seed {seed}",
+        "a quarter each.",
+        again=f"python -m tests.faults.disk_campaign --only power --cuts {cuts} --seed {seed}",
     )
 
 
@@ -158,8 +159,8 @@ def disk(seconds: int, seed: int) -> Result:
         notes="Full disks, I/O errors, quotas and read-only file systems by failing calls of the C library at any place "
         "in a commit, a checkpoint or a start; files removed, replaced, cut, locked or spoiled by others. After each the "
         "journal is opened again, "
-        "once as it was closed and once as a killed process leaves it. "
-        f"Again: python -m tests.faults.disk_campaign --only disk --seconds {seconds} --seed {seed}",
+        "once as it was closed and once as a killed process leaves it.",
+        again=f"python -m tests.faults.disk_campaign --only disk --seconds {seconds} --seed {seed}",
     )
 
 

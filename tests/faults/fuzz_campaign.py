@@ -198,16 +198,14 @@ def campaign(name: str, given: argparse.Namespace) -> bool:
         found += [f"seed {seed}, {text}" for text in more]
         outcomes += became
         tried += part
-        shown = ", ".join(f"{what} {number}" for what, number in sorted(outcomes.items()))
         result = Result(
             name=f"fuzz_{name}",
-            tried={COUNTED[name]: tried} | flipped,
+            tried={COUNTED[name]: tried} | flipped | {"outcomes": dict(sorted(outcomes.items()))},
             found={"violations": len(found)} | {f"violation {n}": text for n, text in enumerate(found, 1)},
             seconds=round(time.monotonic() - begun, 1),
             seed=given.seed,
             negative_controls=worse,
-            notes=f"Outcomes: {shown}. "
-            f"Again: python -m tests.faults.fuzz_campaign --frames {tried} --only {name} --seed {given.seed}",
+            again=f"python -m tests.faults.fuzz_campaign --frames {tried} --only {name} --seed {given.seed}",
         )
         if given.results is not None:
             write_result(given.results, result)

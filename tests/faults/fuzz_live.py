@@ -375,11 +375,11 @@ def main(arguments: list[str]) -> int:
         seed=given.seed,
         notes="Brain, terminal and executor as processes, effects counted in the terminal's ledger; the terminal is simulated. "
         + (
-            "A journal and its latch on a full file system of 24 MiB included. "
+            "A journal and its latch on a full file system of 24 MiB included."
             if full
-            else "No right to mount: no full file system. "
-        )
-        + f"Again: python -m tests.faults.fuzz_live --frames {given.frames} --seed {given.seed}",
+            else "No right to mount: no full file system."
+        ),
+        again=f"python -m tests.faults.fuzz_live --frames {given.frames} --seed {given.seed}",
     )
     print(dump(result.as_json()), flush=True)
     if given.results is not None:

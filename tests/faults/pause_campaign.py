@@ -265,8 +265,8 @@ def main() -> int:
         seconds=round(done.seconds, 1),
         seed=chosen.seed,
         notes="An effect after its expiry is allowed what was measured for it alone: the error of the executor's estimate of "
-        "the brain's clock (at most 0.1 s), the time between the terminal's last look and the effect, and 5 ms of rounding. "
-        f"Again: python -m tests.faults.pause_campaign --rounds {chosen.rounds} --seed {chosen.seed}",
+        "the brain's clock (at most 0.1 s), the time between the terminal's last look and the effect, and 5 ms of rounding.",
+        again=f"python -m tests.faults.pause_campaign --rounds {chosen.rounds} --seed {chosen.seed}",
     )
     print(json.dumps(result.as_json(), indent=1))
     if chosen.results:

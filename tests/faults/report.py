@@ -53,7 +53,11 @@ INTRODUCTION = """\
 
 What was done to break Medulla, how often, and what came of it. This page is made by `python -m tests.faults.report`
 from the result files in [reliability/](reliability/); a test holds it to them. Each result names its seed, and each
-campaign the command by which it is run again.
+campaign the command by which it is run again. All of them, one after the other, in parts of minutes:
+
+    python -m tests.faults.campaign --results DIR
+
+Broken off, the same command goes on with the part that was not finished; with `--list` it tells what is done.
 
 **How to read the bounds.** Nothing found in *N* tries is no proof of nothing. If the tries are independent and drawn
 as in life, the true rate is below 3/*N* with 95 % confidence (the rule of three: Hanley and Lippman-Hand, *If nothing
@@ -200,8 +204,11 @@ def _details(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield ""
         for key, value in _findings(result["found"]):
             yield f"- {_escaped(key)}: {_plain(value)}"
-        notes = result.get("notes")
-        yield f"\nSeed {result.get('seed')}. {_plain(notes) if notes else ''}\n"
+        words = [f"Seed {result.get('seed')}."]
+        words += [_plain(result["notes"])] if result.get("notes") else []
+        words += [f"Again: `{result['again']}`"] if result.get("again") else []
+        words += [f"Of the code at {', '.join(result['code'])}."] if result.get("code") else []
+        yield f"\n{' '.join(words)}\n"
 
 
 def _bugs(folder: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ A failing seed ends the campaign with status 1 and prints the replay command. No
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from collections import Counter
@@ -27,6 +28,12 @@ PROGRAM = 600
 """Commands in one program of the campaign."""
 CONTROL_PROGRAMS = 120
 CONTROL_COMMANDS = 60
+
+NOTES = (
+    "The terminal of these programs never recognises a command that comes again: what is handed over twice is done twice. "
+    "Checked at every send, word, commit and effect, and when all is quiet again: journal, ledger, brain and picture agree, the "
+    "hash chain holds. Terminal, broker, brain and disk are simulated; wires, SQLite and MetaTrader are tried elsewhere."
+)
 
 
 @dataclass
@@ -166,7 +173,7 @@ def main() -> int:
     total = campaign(asked.commands, asked.seed, asked.program, asked.processes, asked.minutes, keep)
     seconds = time.monotonic() - started
     keep(total, seconds)
-    print(notes(total, asked.program, seconds))
+    print(json.dumps(result_of(total, caught, asked.seed, asked.program, seconds).as_json(), indent=1))
     return 1 if total.failed or None in caught else 0
 
 
@@ -182,6 +189,9 @@ def result_of(total: Sum, caught: list[Caught | None], seed: int, program: int, 
             "crashes and restarts": total.lives - total.programs,
             "stops": total.presses,
             "programs": total.programs,
+            "resets after stops": total.resets,
+            "simulated minutes": round(total.virtual_seconds / 60),
+            "outcomes": dict(total.outcomes.most_common()),
         },
         found={
             "duplicates": total.duplicates,
@@ -195,20 +205,9 @@ def result_of(total: Sum, caught: list[Caught | None], seed: int, program: int, 
             CaughtControl(control.name, found.caught_by if found else "", found.seed if found else 0)
             for control, found in zip(CONTROLS, caught, strict=False)
         ],
-        notes=notes(total, program, seconds),
-    )
-
-
-def notes(total: Sum, program: int, seconds: float) -> str:
-    """One paragraph for the reliability report."""
-    outcomes = ", ".join(f"{count} {name}" for name, count in total.outcomes.most_common())
-    return (
-        f"By `python -m tests.faults.sim_campaign --seed {total.first} --program {program}`; one program again with its trace:"
-        f" `--seed S --program {program} --replay`. {total.virtual_seconds / 3600:.0f} simulated hours in"
-        f" {seconds / 60:.0f} minutes, {total.resets} resets after stops. Outcomes: {outcomes}. The terminal of these"
-        " programs never recognises a command that comes again: what is handed over twice is done twice. Checked at every"
-        " send, word, commit and effect, and when all is quiet again: journal, ledger, brain and picture agree, the hash"
-        " chain holds. Terminal, broker, brain and disk are simulated; wires, SQLite and MetaTrader are tried elsewhere."
+        notes=NOTES,
+        again=f"python -m tests.faults.sim_campaign --commands {total.faulted} --seed {total.first} --program {program}; "
+        f"one program with its trace: --seed S --program {program} --replay",
     )
 
 

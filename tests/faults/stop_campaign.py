@@ -1,6 +1,7 @@
 """The stop campaign: `python -m tests.faults.stop_campaign --presses 1000` writes docs/stop-campaign.md and raw figures.
 
-Parts run one after the other; one that breaks is written down as broken and does not keep the others from running.
+Parts run one after the other; one that breaks is written down as broken and does not keep the others from running. With the
+folder of raw figures of a run that was broken off (`--raw`) its steps are not done again.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from pathlib import Path
 from app.domain.errors import MedullaError
 
 from . import stop_controls, stop_ea, stop_limits, stop_presses, stop_report, stop_restarts
-from .common_results import write_result
-from .stop_findings import Findings, kept, write_whole
+from .common_results import write_result, write_whole
+from .stop_findings import Findings, kept
 from .stop_forge import Forge
 
 PARTS = ("presses", "restarts", "damage", "limits", "storms", "ea", "controls")
+STEPS = "steps"
+"""In the figures: seconds that each finished step took."""
 CHUNK = 100
 """Presses in one world; then come fresh processes and a fresh journal."""
 Step = tuple[str, Callable[[Path], None]]
@@ -87,14 +90,18 @@ def steps(options: argparse.Namespace, findings: Findings, forge: Forge) -> Iter
 
 
 def run(options: argparse.Namespace, say: Callable[[str], None]) -> Findings:
-    """All steps; what they found."""
-    findings = Findings() if options.add_to is None else kept(options.add_to)
+    """All steps that are not done yet in the folder of raw figures; what all of them found."""
     raw = options.raw / "stop-campaign.json"
+    findings = kept(raw) if raw.exists() else Findings()
+    done = findings.figures.setdefault(STEPS, {})
     forge = Forge(options.raw)
     try:
         for number, (name, step) in enumerate(steps(options, findings, forge)):
+            if name in done:
+                continue
             begun = time.monotonic()
             folder = options.raw / f"step {number}"
+            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             try:
                 step(folder)
@@ -102,6 +109,7 @@ def run(options: argparse.Namespace, say: Callable[[str], None]) -> Findings:
                 findings.check("campaign", name, False, f"broke: {type(fault).__name__}: {fault}")
             else:
                 shutil.rmtree(folder, ignore_errors=True)
+            done[name] = round(time.monotonic() - begun, 1)
             findings.keep(raw)
             say(f"{name}: {time.monotonic() - begun:.0f} s, {len(findings.failures())} failures so far")
     finally:
@@ -134,10 +142,10 @@ def main(arguments: list[str]) -> int:
         "--report", type=Path, default=Path(__file__).parents[2] / "docs" / "stop-campaign.md"
     )
     parser.add_argument(
-        "--raw", type=Path, default=None, help="folder for raw figures and the broken steps' files"
-    )
-    parser.add_argument(
-        "--add-to", type=Path, default=None, help="raw figures of other parts, to report them together"
+        "--raw",
+        type=Path,
+        default=None,
+        help="folder for raw figures and the broken steps' files; the same again goes on, and adds other parts",
     )
     parser.add_argument(
         "--results",
@@ -162,16 +170,14 @@ def main(arguments: list[str]) -> int:
             f"--seed {options.seed}",
         )
     )
-    if options.add_to is not None:
-        command += " (in parts, with --parts and --add-to)"
-    elif tuple(options.parts) != PARTS:
+    if tuple(options.parts) != PARTS:
         command += " --parts " + " ".join(options.parts)
+    took = sum(findings.figures[STEPS].values())
     report = stop_report.compose(
-        findings, command=command, machine=machine(), took=time.monotonic() - begun, bounds=options.bounds
+        findings, command=command, machine=machine(), took=took, bounds=options.bounds
     )
     write_whole(options.report, report)
     if options.results is not None:
-        took = time.monotonic() - begun
         write_result(options.results, stop_report.as_result(findings, seed=options.seed, took=took))
     failures = [*findings.failures(), *stop_report.too_slow(findings, options.bounds)]
     for failure in failures[:50]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from .common_results import write_whole
 
 Line = dict[str, Any]
 
@@ -124,10 +125,3 @@ def kept(path: Path) -> Findings:
         [Check(**one) for one in content["checks"]],
         content["figures"],
     )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """A reader sees the old or the new content, never a part."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
