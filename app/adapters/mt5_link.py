@@ -21,7 +21,7 @@ from app.engine.ports import Clock
 from app.protocol import ea_client_session as wire
 from app.protocol.ea_client_session import ExecutorSession, Identity
 from app.protocol.ea_fields import BadFrame, to_ms
-from app.protocol.ea_frames import Reply, open_sealed, seal
+from app.protocol.ea_frames import MAX_ANSWER, Reply, open_sealed, seal
 
 RETRY_AFTER_LOSS: Final = 0.25
 RETRY_AFTER_REFUSAL: Final = 1.0
@@ -300,6 +300,6 @@ class CommandLink:
         if len(frames) != 2:
             return None
         try:
-            return open_sealed(self._key, *frames)
+            return open_sealed(self._key, *frames, largest=MAX_ANSWER)
         except BadFrame:
             return None

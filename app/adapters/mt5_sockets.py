@@ -12,8 +12,11 @@ from typing import Any, Final, Protocol
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from app.protocol.ea_frames import MAX_ANSWER
+
 LOOPBACK: Final = "127.0.0.1"
-MAX_FRAME: Final = 256 * 1024 + 1024
+MAX_FRAME: Final = MAX_ANSWER + 1024
+"""ZeroMQ cuts the connection at a larger one."""
 COMMANDS_QUEUED: Final = 1000
 """High-water mark of the command connection, both ways: beyond it a command is refused, certainly not sent."""
 EVENTS_QUEUED: Final = 10_000

@@ -17,7 +17,11 @@ from app.protocol.ea_fields import BadFrame, int_field, maybe_text_field, text_f
 
 VERSION = 1
 MAC_SIZE = 32
-MAX_BODY = 256 * 1024
+MAX_REQUEST = 256 * 1024
+"""Bytes of a body that the executor sends, and of an event."""
+MAX_ANSWER = 4 * 1024 * 1024
+"""Bytes of a terminal's answer: some ten thousand positions, orders and deals. An account that is larger than one answer could
+never be reconciled."""
 TRADES = frozenset({"open", "place", "modify", "close", "cancel", "close_all"})
 """Commands that need a `cid` and go through the terminal's ledger."""
 
@@ -111,10 +115,10 @@ def seal(key: bytes, body: bytes) -> bytes:
     return hmac.digest(key, body, hashlib.sha256)
 
 
-def open_sealed(key: bytes, body: bytes, mac: bytes) -> dict[str, Any]:
+def open_sealed(key: bytes, body: bytes, mac: bytes, *, largest: int = MAX_REQUEST) -> dict[str, Any]:
     """Check the mac first, then read. Raises BadFrame."""
-    if len(body) > MAX_BODY:
-        raise BadFrame("larger than 256 KiB")
+    if len(body) > largest:
+        raise BadFrame(f"larger than {largest // 1024} KiB")
     if len(mac) != MAC_SIZE or not hmac.compare_digest(seal(key, body), mac):
         raise BadFrame("wrong mac")
     try:

@@ -39,7 +39,7 @@ def serve_control(terminal: SimulatedTerminal, port: int) -> int:
         context = zmq.Context()
         unless_done.callback(context.destroy, linger=0)
         socket = context.socket(zmq.REP)
-        socket.set(zmq.MAXMSGSIZE, frames.MAX_BODY)
+        socket.set(zmq.MAXMSGSIZE, frames.MAX_REQUEST)
         chosen = bind(socket, port, "control port")
         terminal.spawn(_serve(terminal, context, socket), "sim control")
         unless_done.pop_all()
@@ -92,7 +92,7 @@ def control(
         socket.send_multipart([body, frames.seal(key, body)])
         if not socket.poll(int(timeout * 1000)):
             raise TimeoutError(f"the simulated terminal did not answer {cmd} within {timeout} s")
-        answer = frames.open_sealed(key, *socket.recv_multipart())
+        answer = frames.open_sealed(key, *socket.recv_multipart(), largest=frames.MAX_ANSWER)
     finally:
         context.destroy(linger=0)
     if not answer["ok"]:

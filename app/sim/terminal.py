@@ -77,7 +77,7 @@ class SimulatedTerminal:
         with ExitStack() as unless_done:
             unless_done.callback(self._release)
             self._router = self._context.socket(zmq.ROUTER)
-            self._router.set(zmq.MAXMSGSIZE, frames.MAX_BODY)
+            self._router.set(zmq.MAXMSGSIZE, frames.MAX_REQUEST)
             self.command_port = bind(self._router, config.command_port, "command port")
             self._pub = self._context.socket(zmq.PUB)
             self.stream_port = bind(self._pub, config.stream_port, "stream port")

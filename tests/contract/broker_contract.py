@@ -424,6 +424,16 @@ class TerminalContract(PortContract):
             f"c{number}" for number in range(20)
         }
 
+    async def test_many_hundred_positions_and_their_deals_are_told_whole(self, rig: ZmqRig) -> None:
+        """Far more than a command's frame may hold; an account that cannot be looked at could never be traded again."""
+        count = 1200
+        await rig.up()
+        await rig.terminal.buy_by_hand("EURUSD", "0.01", count)
+        snapshot = await rig.broker.snapshot()
+        assert len({position.ticket for position in snapshot.positions}) == count
+        deals = await rig.broker.history(CLOCK.now() - LONG_AGO, CLOCK.now() + LONG_AGO)
+        assert len({deal.position for deal in deals}) == count
+
     async def test_a_stop_loss_at_the_broker_is_heard(self, rig: ZmqRig) -> None:
         await rig.up()
         await rig.heard.until(rig.heard.has_stream)

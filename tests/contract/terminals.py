@@ -47,6 +47,9 @@ class Terminal(Address, Protocol):
 
     async def set_price(self, symbol: str, bid: str, ask: str) -> None: ...
 
+    async def buy_by_hand(self, symbol: str, volume: str, times: int) -> None:
+        """A person at the terminal opens so many positions, with money enough."""
+
     async def slow_down(self, milliseconds: int, times: int | None = None) -> None:
         """From now on every trade (or the next `times`) takes so long, one after the other."""
 
@@ -131,6 +134,11 @@ class SimulatedTerminalProcess:
 
     async def set_price(self, symbol: str, bid: str, ask: str) -> None:
         await self.control("set_price", symbol=symbol, bid=bid, ask=ask)
+
+    async def buy_by_hand(self, symbol: str, volume: str, times: int) -> None:
+        await self.control("deposit", amount="100000")
+        for _ in range(times):
+            await self.control("manual_open", symbol=symbol, side="BUY", volume=volume)
 
     async def slow_down(self, milliseconds: int, times: int | None = None) -> None:
         limit = "" if times is None else f",times={times}"

@@ -123,7 +123,7 @@ def _trusting(_: SigningKeys, envelope: Any) -> VerifiedPayload:
     return VerifiedPayload(str(envelope.get("payload")), "brain-fuzz")
 
 
-def _macless(_: bytes, body: bytes, __: bytes) -> dict[str, Any]:
+def _macless(_: bytes, body: bytes, __: bytes, **___: int) -> dict[str, Any]:
     try:
         return strict_json.loads(body)
     except strict_json.InvalidJson as fault:

@@ -48,6 +48,9 @@ class EaTerminal:
     async def set_price(self, symbol: str, bid: str, ask: str) -> None:
         await self._control(f"price {symbol} {bid} {ask}")
 
+    async def buy_by_hand(self, symbol: str, volume: str, times: int) -> None:
+        await self._control(f"by_hand {symbol} 0 {volume} {times}")
+
     async def slow_down(self, milliseconds: int, times: int | None = None) -> None:
         await self._control(f"latency {milliseconds} {-1 if times is None else times}")
 
