@@ -54,6 +54,23 @@ def until(condition: Callable[[], bool], what: str, *, timeout: float = PATIENCE
     raise AssertionError(f"{what}: not within {timeout:.0f} s")
 
 
+def freeze(pid: int) -> None:
+    """SIGSTOP, and nothing of it runs when this returns: the signal alone leaves its threads what they have begun."""
+    os.kill(pid, signal.SIGSTOP)
+    tasks = Path(f"/proc/{pid}/task")
+    if tasks.is_dir():
+        until(lambda: all(_stands_still(task) for task in tasks.iterdir()), f"process {pid} stands still")
+
+
+def _stands_still(task: Path) -> bool:
+    """One thread; one that has ended does."""
+    try:
+        stat = (task / "stat").read_text()
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in ("T", "t", "Z", "X")
+
+
 class Process:
     """One `medulla …` process: its JSON lines, its last words, its certain end."""
 
@@ -138,7 +155,7 @@ class Process:
         self._gone()
 
     def freeze(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
+        freeze(self.process.pid)
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)

@@ -78,6 +78,7 @@ def test_a_signed_command_is_acknowledged_then_answered_with_every_field(world: 
 
 def test_a_state_that_is_asked_for_carries_the_request_and_what_is_open(world: World) -> None:
     ticket = world.brain.do(BUY, "state-1")["result"]["ticket"]
+    world.sees_position(ticket)
     with world.brain.listening() as heard:
         world.brain.say({"type": "GET_STATE", "timestamp": stamp(), "requestId": "r-7"})
         state = heard("STATE", lambda m: m["requestId"] == "r-7")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from app.adapters.journal_reader import JournalReader
-from tests.end_to_end.harness import Line, World, clean_environment
+from tests.end_to_end.harness import Line, World, clean_environment, freeze
 from tests.end_to_end.scripted_brain import PATIENCE, Manners
 
 from .common_trader import CampaignBrain
@@ -56,7 +56,9 @@ class Forked:
         self.wait()
 
     def freeze(self) -> None:
-        self.signal(signal.SIGSTOP)
+        if self.alive:
+            with suppress(ProcessLookupError):
+                freeze(self.pid)
 
     def thaw(self) -> None:
         self.signal(signal.SIGCONT)

@@ -14,11 +14,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.end_to_end.harness import clean_environment, until
+from tests.end_to_end.harness import POLL, clean_environment, freeze
 from tests.end_to_end.scripted_brain import PATIENCE
 
 Line = dict[str, Any]
@@ -139,10 +140,12 @@ class ForgedExecutor:
         def wanted() -> list[Line]:
             return [line for line in self.lines() if line.get("event") == event and where(line)]
 
-        until(lambda: bool(wanted()) or not self.alive, f"the executor says {event}", timeout=timeout)
-        lines = wanted()
-        if not lines:
-            raise AssertionError(f"the executor ended without {event!r}:\n{self.words()}")
+        tick, deadline = threading.Event(), time.monotonic() + timeout
+        while not (lines := wanted()):
+            if not self.alive or time.monotonic() > deadline:
+                ended = "ended" if not self.alive else f"runs and for {timeout:.0f} s has gone on"
+                raise AssertionError(f"the executor {ended} without {event!r}:\n{self.words()}")
+            tick.wait(POLL)
         return lines[0]
 
     def words(self) -> str:
@@ -152,7 +155,7 @@ class ForgedExecutor:
         os.kill(self.pid, number)
 
     def freeze(self) -> None:
-        self.signal(signal.SIGSTOP)
+        freeze(self.pid)
 
     def thaw(self) -> None:
         self.signal(signal.SIGCONT)

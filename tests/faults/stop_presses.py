@@ -24,7 +24,7 @@ from tests.end_to_end.harness import Process, clean_environment, until
 from .stop_executor import TRADES
 from .stop_findings import Findings, Press
 from .stop_forge import Forge
-from .stop_tape import FREE, SENT, Note
+from .stop_tape import FREE, LATCHED, RELEASED, SENT, Note
 from .stop_world import StopWorld, WireNote
 
 RATE = 500.0
@@ -394,11 +394,18 @@ def freeze_engine(world: StopWorld, findings: Findings, count: int, seed: int) -
         world.executor.thaw()
         latch = world.latched_after(thawed, 20)
         if latch is None or stopped is None:
-            press.failures.append("not latched after the thaw" if stopped else "not stopped at the terminal")
-        else:
+            told = [
+                (round(note.after - thawed, 3), note.cid, note.words)
+                for note in world.notes
+                if note.kind in (LATCHED, RELEASED)
+            ]
+            press.failures.append(
+                f"not latched after the thaw, {told}" if stopped else "not stopped at the terminal"
+            )
+        rest = world.brain.ask("rest", patience=60)
+        press.offered, press.ends = rest["sent"], rest["ends"]
+        if latch is not None and stopped is not None:
             findings.figures.setdefault("thaw_to_latch", []).append(latch.after - thawed)
-            rest = world.brain.ask("rest", patience=60)
-            press.offered, press.ends = rest["sent"], rest["ends"]
             world.take()
             judge(press, world.notes, world.wire, latch, stopped.at)
         if world.state() != "HALTED":
