@@ -123,6 +123,9 @@ def _one(root: Path, check: Check) -> Verdict:
 def _pytest(checkout: environment.Checkout, arguments: Sequence[str]) -> int:
     environ = dict(os.environ)
     environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    # The tests start hundreds of processes. One that may not keep what it has compiled costs a second of its own each time.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    environ.setdefault("PYTHONPYCACHEPREFIX", str(checkout.venv / "pycache"))
     # Many tests wait for processes and sockets: three at a time on two cores, a file's tests together (they share what they
     # start). In the folders' order: by number of tests, as xdist would have it, the slow files with few tests come last.
     command = [

@@ -88,6 +88,21 @@ def test_further_arguments_go_to_pytest(small: ThisPython, capfd: pytest.Capture
     assert "failed" not in last
 
 
+def test_what_the_tests_processes_compile_is_kept(
+    small: ThisPython, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    (small.root / "test_two.py").write_text(
+        "import subprocess, sys\n"
+        "def test_good():\n"
+        "    asked = 'import sys; print(sys.dont_write_bytecode, sys.pycache_prefix)'\n"
+        "    said = subprocess.run([sys.executable, '-c', asked], capture_output=True, text=True).stdout.split()\n"
+        f"    assert said == ['False', {str(small.venv / 'pycache')!r}]\n"
+    )
+    assert checks.run(small, []) == 0, capfd.readouterr().out
+
+
 def test_after_a_failed_check_no_test_runs_and_the_last_line_names_it(
     small: ThisPython, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
