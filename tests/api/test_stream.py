@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from app.api.client import EngineNotRunning
 from app.api.server import ApiServer
-from app.api.stream import DeltaWriter, snapshot_model
+from app.api.stream import ROWS_A_TURN, DeltaWriter, snapshot_model
 from app.api.stream_reading import SnapshotFollower
 from app.api.stream_schemas import StreamMessage
 
@@ -133,30 +133,30 @@ def sent(message: StreamMessage | None) -> str:
     return message.model_dump_json(exclude_defaults=True)
 
 
-def test_a_follower_that_missed_a_delta_asks_for_a_snapshot() -> None:
+async def test_a_follower_that_missed_a_delta_asks_for_a_snapshot() -> None:
     control = FakeControl()
     writer, follower = DeltaWriter(()), SnapshotFollower()
     assert follower.read(sent(writer.snapshot(control.now))) is not None
     control.change(queue_depth=1)
-    lost = writer.delta(control.now)
+    lost = await writer.delta(control.now)
     assert lost is not None
     control.change(queue_depth=2)
-    after_the_gap = writer.delta(control.now)
+    after_the_gap = await writer.delta(control.now)
     assert follower.read(sent(after_the_gap)) is None
     control.change(queue_depth=3)
-    still_lost = writer.delta(control.now)
+    still_lost = await writer.delta(control.now)
     assert follower.read(sent(still_lost)) is None
     whole = follower.read(sent(writer.snapshot(control.now)))
     assert whole is not None
     assert whole.queue_depth == 3
 
 
-def test_what_did_not_change_stays_the_same_object() -> None:
+async def test_what_did_not_change_stays_the_same_object() -> None:
     control = FakeControl()
     writer, follower = DeltaWriter(()), SnapshotFollower()
     before = follower.read(sent(writer.snapshot(control.now)))
     control.change(commands=(command_view("c-3"), *control.now.commands))
-    after = follower.read(sent(writer.delta(control.now)))
+    after = follower.read(sent(await writer.delta(control.now)))
     assert before is not None
     assert after is not None
     assert [row.command_id for row in after.commands] == ["c-3", *(row.command_id for row in before.commands)]
@@ -182,15 +182,15 @@ async def test_a_reader_may_ask_for_fewer_deltas() -> None:
                 await socket.recv()
 
 
-def test_nothing_is_sent_when_nothing_changed_but_the_time() -> None:
+async def test_nothing_is_sent_when_nothing_changed_but_the_time() -> None:
     control = FakeControl()
     writer = DeltaWriter(())
     writer.snapshot(control.now)
     control.change()
-    assert writer.delta(control.now) is None
+    assert await writer.delta(control.now) is None
 
 
-def test_every_field_survives_the_way_through_deltas() -> None:
+async def test_every_field_survives_the_way_through_deltas() -> None:
     control = FakeControl()
     writer, follower = DeltaWriter(("w",)), SnapshotFollower()
 
@@ -214,4 +214,21 @@ def test_every_field_survives_the_way_through_deltas() -> None:
         unsigned_allowed=True,
         commands=tuple(reversed(control.now.commands)),
     )
-    follow(writer.delta(control.now))
+    follow(await writer.delta(control.now))
+
+
+async def test_what_is_urgent_comes_between_the_rows_of_a_large_change() -> None:
+    control = FakeControl()
+    writer = DeltaWriter(())
+    writer.snapshot(control.now)
+    control.change(commands=tuple(command_view(f"n-{number}") for number in range(10 * ROWS_A_TURN)))
+    turns = 0
+    async with asyncio.TaskGroup() as group:
+        writing = group.create_task(writer.delta(control.now))
+        while not writing.done():
+            await asyncio.sleep(0)
+            turns += 1
+    assert turns >= 10
+    message = writing.result()
+    assert message is not None
+    assert len(message.rows["commands"].put) == 10 * ROWS_A_TURN
