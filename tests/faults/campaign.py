@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from .common_merge import merged
 from .common_results import write_whole
 from .kill_ea import STEPS
 from .kill_points import Point
+from .report import BESIDE
 
 ROOT = Path(__file__).resolve().parents[2]
 AGAIN = "python -m tests.faults.campaign --results DIR"
@@ -161,6 +163,9 @@ def put_together(parts: Sequence[Part], results: Path) -> list[str]:
         for file in sorted(folder.glob("*.json")):
             content = json.loads(file.read_text("utf-8"))
             if isinstance(content, dict) and "name" in content:
+                for beside in BESIDE.get(content["name"], ()):
+                    if (folder / beside).exists():
+                        shutil.copyfile(folder / beside, results / beside)
                 found.setdefault(content["name"], []).append(content)
                 codes.setdefault(content["name"], set()).add(note["code"])
     for name, contents in found.items():

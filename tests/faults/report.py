@@ -38,6 +38,8 @@ TITLES = {
     "fuzz_api": "Fuzzing: the local API",
     "live": "Bad frames, replays and bad disks at a running executor",
 }
+BESIDE = {"soak": ("soak.svg", "soak_table.md")}
+"""A plot and a table that a campaign leaves beside its numbers."""
 AIMS = {
     "power": 4_000,
     "disk": 200,
@@ -185,7 +187,7 @@ def _overview(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield f"\nWithout a result yet: {'; '.join(missing)}."
 
 
-def _details(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _details(found: Mapping[str, Mapping[str, Any]], folder: Path) -> Iterator[str]:
     yield "## Each campaign\n"
     for name, result in found.items():
         yield f"### {TITLES.get(name, name)}\n"
@@ -209,6 +211,9 @@ def _details(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         words += [f"Again: `{result['again']}`"] if result.get("again") else []
         words += [f"Of the code at {', '.join(result['code'])}."] if result.get("code") else []
         yield f"\n{' '.join(words)}\n"
+        for file in (folder / beside for beside in BESIDE.get(name, ()) if (folder / beside).exists()):
+            plot = file.suffix == ".svg"
+            yield f"![{TITLES[name]}](reliability/{file.name})\n" if plot else file.read_text("utf-8")
 
 
 def _bugs(folder: Path) -> Iterator[str]:
@@ -239,14 +244,17 @@ def _controls(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 def made(folder: Path) -> str:
     """The whole report from the files of a folder."""
     found = results(folder)
-    parts = [INTRODUCTION, *_overview(found), "", *_bugs(folder), *_controls(found), LIMITS, *_details(found)]
+    details = _details(found, folder)
+    parts = [INTRODUCTION, *_overview(found), "", *_bugs(folder), *_controls(found), LIMITS, *details]
     return "\n".join(parts).rstrip() + "\n"
 
 
 def take_over(source: Path, kept: Path) -> None:
-    """Copy result files, and nothing else, to where they are kept."""
+    """Copy result files and what belongs to them, and nothing else, to where they are kept."""
     for name in results(source):
-        shutil.copyfile(source / f"{name}.json", kept / f"{name}.json")
+        for file in (f"{name}.json", *BESIDE.get(name, ())):
+            if (source / file).exists():
+                shutil.copyfile(source / file, kept / file)
 
 
 def main(arguments: list[str]) -> int:

@@ -54,6 +54,9 @@ def test_no_result_knows_a_path_of_a_machine() -> None:
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "power.json").write_text(json.dumps(RESULT))
     (tmp_path / "stop.json").write_text(json.dumps(RESULT | {"tried": 1000, "found": 1, "notes": ""}))
+    (tmp_path / "soak.json").write_text(json.dumps(RESULT))
+    (tmp_path / "soak.svg").write_text("<svg/>")
+    (tmp_path / "soak_table.md").write_text("| minute |\n")
     (tmp_path / "samples.json").write_text("[1, 2]")
     (tmp_path / report.BUGS).write_text("[]")
     return tmp_path
@@ -68,6 +71,7 @@ def test_bounds_controls_and_gaps_are_said(folder: Path) -> None:
     assert "| Emergency stop | 1 000 tries | 1 violations | no bound | 1.5 |" in made
     assert "| Power cuts under the journal | no sync | rows \\| lost | 7 |" in made
     assert "| Power cuts under the journal | no lock | **not noticed** | 7 |" in made
+    assert "(reliability/soak.svg)\n\n| minute |" in made
     assert f"Without a result yet: {report.TITLES['sim']}" in made
 
 
@@ -75,4 +79,10 @@ def test_results_are_taken_over_and_nothing_else(folder: Path, tmp_path: Path) -
     kept = tmp_path / "kept"
     kept.mkdir()
     report.take_over(folder, kept)
-    assert sorted(file.name for file in kept.iterdir()) == ["power.json", "stop.json"]
+    assert sorted(file.name for file in kept.iterdir()) == [
+        "power.json",
+        "soak.json",
+        "soak.svg",
+        "soak_table.md",
+        "stop.json",
+    ]
