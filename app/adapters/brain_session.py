@@ -188,10 +188,11 @@ class BrainSession:
         while True:
             # Everything written before the ping has arrived when its pong comes back.
             written = self._outgoing.take_written()
+            asked = self._clock.monotonic()
             try:
                 round_trip = await self._pong()
             except TimeoutError:
-                self.drop(f"no pong within {timings.pong_timeout:g} s: the connection is dead")
+                self.drop(f"no pong for {self._clock.monotonic() - asked:.1f} s: the connection is dead")
                 return
             except ConnectionClosed:
                 return
