@@ -6,7 +6,6 @@ Runs the cases of ambiguity_cases.py on the simulated terminal and those of ambi
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -29,7 +28,7 @@ from .ambiguity_cases import (
     late_fills,
 )
 from .ambiguity_ea import EA_CASES, EA_NETTING, NETTING_ACCOUNT, ea_stand
-from .common_results import Result, write_result
+from .common_results import Result, hand_in
 from .kill_world import Nursery
 
 SCALED = Windows(absence=9.0)
@@ -120,9 +119,7 @@ def main() -> int:
         seconds=round(time.monotonic() - begun, 1),
         seed=0,
     )
-    print(json.dumps(result.as_json(), indent=1))
-    if chosen.results:
-        write_result(chosen.results, result)
+    hand_in(result, chosen.results)
     return 1 if wrong else 0
 
 

@@ -55,6 +55,13 @@ def write_result(folder: Path, result: Result) -> Path:
     return file
 
 
+def hand_in(result: Result, folder: Path | None) -> None:
+    """The end of a campaign: its numbers on the screen, and in the folder if there is one."""
+    print(json.dumps(result.as_json(), indent=1), flush=True)
+    if folder is not None:
+        write_result(folder, result)
+
+
 def write_whole(path: Path, text: str) -> None:
     """A reader sees the old or the new content, never a part."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")

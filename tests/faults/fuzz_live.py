@@ -22,12 +22,12 @@ import zmq
 
 from tests.end_to_end.harness import World, ask_engine, until
 from tests.end_to_end.scripted_brain import KEY_ID, ScriptedBrain, outcome
-from tests.faults.common_results import Result, write_result
+from tests.faults.common_results import Result, hand_in
 from tests.faults.disk_shim import environment
 from tests.faults.full_disk import BUY, LONG, on_a_full_disk, told_stopped
 from tests.faults.fuzz_api import ApiTarget
 from tests.faults.fuzz_brain import BrainTarget
-from tests.faults.fuzz_source import Spoiler, dump
+from tests.faults.fuzz_source import Spoiler
 
 FRAMES = "frames at the brain link's socket"
 """What the report counts first."""
@@ -381,9 +381,7 @@ def main(arguments: list[str]) -> int:
         ),
         again=f"python -m tests.faults.fuzz_live --frames {given.frames} --seed {given.seed}",
     )
-    print(dump(result.as_json()), flush=True)
-    if given.results is not None:
-        write_result(given.results, result)
+    hand_in(result, given.results)
     return 1 if wrong else 0
 
 

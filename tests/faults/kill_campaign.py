@@ -7,7 +7,6 @@ Terminal and brain stay alive; after every kill the brain sends again whatever i
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import random
 import sys
@@ -22,7 +21,7 @@ from pathlib import Path
 from app.adapters.journal_reader import JournalReader
 
 from .common_judge import SentBeforeJournal, Verdict, judge
-from .common_results import Result, write_result
+from .common_results import Result, hand_in
 from .common_trader import Trader
 from .kill_points import Point
 from .kill_world import POLL, FaultWorld, Forked, Nursery
@@ -203,9 +202,7 @@ def main() -> int:
         seconds=round(time.monotonic() - begun, 1),
         seed=chosen.seed,
     )
-    print(json.dumps(result.as_json(), indent=1))
-    if chosen.results:
-        write_result(chosen.results, result)
+    hand_in(result, chosen.results)
     return 0 if all(kills.clean for kills in done) else 1
 
 

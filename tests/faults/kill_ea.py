@@ -7,14 +7,13 @@ The crashes themselves are a test of the bench (tests/mql5_host/test_campaigns.p
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from .common_results import Result, write_result
+from .common_results import Result, hand_in
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST = "tests/mql5_host/test_campaigns.py::test_a_crash_at_any_step_duplicates_nothing"
@@ -55,9 +54,7 @@ def main(arguments: list[str]) -> int:
         seconds=round(time.monotonic() - begun, 1),
         seed=0,
     )
-    print(json.dumps(result.as_json(), indent=1))
-    if chosen.results:
-        write_result(chosen.results, result)
+    hand_in(result, chosen.results)
     return 1 if wrong else 0
 
 

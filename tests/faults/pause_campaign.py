@@ -8,7 +8,6 @@ frozen by a shell of its own, so run it as a program where the brain is to be fr
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import signal
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from .common_judge import Verdict, judge
-from .common_results import Result, write_result
+from .common_results import Result, hand_in
 from .common_trader import Trader
 from .kill_world import POLL, FaultWorld, Forked, Nursery
 from .pause_allowance import ROUNDING, allowance, doubts, held_up, journal_rows
@@ -268,9 +267,7 @@ def main() -> int:
         "the brain's clock (at most 0.1 s), the time between the terminal's last look and the effect, and 5 ms of rounding.",
         again=f"python -m tests.faults.pause_campaign --rounds {chosen.rounds} --seed {chosen.seed}",
     )
-    print(json.dumps(result.as_json(), indent=1))
-    if chosen.results:
-        write_result(chosen.results, result)
+    hand_in(result, chosen.results)
     return 1 if done.complaints() else 0
 
 

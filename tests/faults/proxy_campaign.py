@@ -7,7 +7,6 @@ slices), and in every round connections are cut, half opened, overtaken by newer
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import shutil
 import sys
@@ -25,7 +24,7 @@ from typing import Any
 from tests.end_to_end.scripted_brain import KEY_ID
 
 from .common_judge import Verdict, judge
-from .common_results import Result, write_result
+from .common_results import Result, hand_in
 from .common_trader import Trader
 from .kill_world import POLL, FaultWorld, Nursery
 from .proxy import FaultyProxy
@@ -316,9 +315,7 @@ def main() -> int:
         seconds=round(time.monotonic() - begun, 1),
         seed=chosen.seed,
     )
-    print(json.dumps(result.as_json(), indent=1))
-    if chosen.results:
-        write_result(chosen.results, result)
+    hand_in(result, chosen.results)
     return 0 if clean else 1
 
 

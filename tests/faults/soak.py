@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .common_judge import Verdict, judge
-from .common_results import Result, write_result
+from .common_results import Result, hand_in
 from .common_trader import Trader
 from .kill_world import POLL, START_PATIENCE, Forked, Nursery
 from .proxy_campaign import BLOWS, HELD, ProxiedWorld
@@ -349,14 +349,13 @@ def main() -> int:
         seconds=round(done.seconds, 1),
         seed=chosen.seed,
     )
-    write_result(chosen.results, result)
+    hand_in(result, chosen.results)
     (chosen.results / "soak_samples.json").write_text(
         json.dumps({"samples": [asdict(one) for one in done.samples], "happened": done.happened}) + "\n"
     )
     write_plot(chosen.results / "soak.svg", done.samples, done.happened)
     (chosen.results / "soak_table.md").write_text(rows + "\n", encoding="utf-8")
     print(rows)
-    print(json.dumps(result.as_json(), indent=1))
     return 1 if done.complaints() else 0
 
 
