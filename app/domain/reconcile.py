@@ -98,6 +98,13 @@ def _look_at_broker(record: CommandRecord, finding: Finding, now: datetime, watc
     since = finding.sent_at or record.dispatched_at or record.received_at
     if max(now - since, watched) < ABSENCE_IS_FINAL_AFTER:
         return AskAgain("the broker shows nothing of it yet")
+    own = _tagged(record, list(finding.deals))
+    if own and record.command is not None and isinstance(record.command.action, CloseAll):
+        # Its closing deals prove themselves, and nothing proves that they are all.
+        return NobodyKnows(
+            f"it was cut short: the broker shows {len(own)} deals of it, and nothing tells whether that was all; look at the "
+            "account's positions by hand"
+        )
     return NobodyKnows("the broker shows nothing of it after 180 s; look at the account's history by hand")
 
 

@@ -25,8 +25,8 @@ PULSE_MS = 500
 SILENT_MS = 1500
 """An engine that has not answered a simple question for this long is shown as silent."""
 MOST_ERRANDS = 32
-LAST_ANSWERS = 1.0
-"""Seconds for which the end of a connection waits for answers that are under way."""
+LAST_ANSWERS = 3.0
+"""Seconds for which the end of a connection waits for answers that are under way; only a frozen engine lets it come to that."""
 PICTURES_MS = 100
 """At least so long from one picture to the next: what changes oftener than that no eye can read."""
 

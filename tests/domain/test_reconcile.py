@@ -284,3 +284,10 @@ def test_of_amendments_and_cancels_only_the_ledger_can_tell(action: Action) -> N
     books = finding(deals=(deal(comment=TAG),), orders=(order(11, comment=TAG),))
     assert isinstance(decide(books, record(action)), AskAgain)
     assert isinstance(decide(books, record(action), after=timedelta(seconds=180)), NobodyKnows)
+
+
+def test_a_close_all_that_was_cut_short_is_not_called_undone() -> None:
+    ours = (replace(deal(), comment=f"{TAG}#1"), replace(deal(), comment=f"{TAG}#2"))
+    told = decide(finding(deals=ours), record(CloseAll()), after=timedelta(seconds=181))
+    assert isinstance(told, NobodyKnows)
+    assert "the broker shows 2 deals of it" in told.reason

@@ -83,6 +83,9 @@ def judge(world: World, ids: list[str]) -> Counter[str]:
         assert row["outcome"] == end["result"]["outcome"], (command_id, end, dict(row))
         if row["action"] == "OPEN_POSITION":
             assert acted[command_id] == (1 if end["result"]["success"] else 0), (command_id, end, dict(row))
+        elif end["result"]["outcome"] == "OPERATOR":
+            # The terminal died between two of its closings: nobody calls that done or not done.
+            assert row["action"] == "CLOSE_ALL", (command_id, end, dict(row))
         elif not end["result"]["success"]:
             assert acted[command_id] == 0, (command_id, end, dict(row))
     assert set(acted) <= set(ends)
