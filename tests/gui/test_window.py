@@ -251,14 +251,15 @@ def test_two_hundred_positions_change_without_a_reset(still: StillWindow, qtbot:
     assert model.rowCount() == 200
     resets: list[int] = []
     model.modelReset.connect(lambda: resets.append(1))
+    profit = model.shown[0].cells[9].text
     still.window.positions.view.choose_key("10001250")
     for step in range(1, 20):
         still.window.take(canned.moved(picture, step))
         settle()
-    profit = model.shown[0].cells[9].text
     last = canned.moved(picture, 19)
     qtbot.waitUntil(lambda: model.shown[0].source == last.positions[0], timeout=5000)
-    assert model.shown[0].cells[9].text != profit or last.positions[0].profit == picture.positions[0].profit
+    assert last.positions[0].profit != picture.positions[0].profit
+    assert model.shown[0].cells[9].text != profit
     assert [row.key for row in still.window.positions.view.chosen()] == ["10001250"]
     assert resets == []
 
