@@ -35,7 +35,7 @@ PATIENCE_MS = 20_000
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """When an engine ends while the window is left, one socket of the window may stay open until it is collected: not found yet."""
+    """When an engine ends while the window is left, one socket of the window may stay open until it is collected: not found."""
     if "tests/gui" in item.nodeid:
         item.add_marker(pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning"))
         item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
